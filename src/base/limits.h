@@ -1,0 +1,94 @@
+/* limits.h - every upper bound in the program, in one place.
+ *
+ * A loop, queue, pool or buffer without a name from here is a review stop.
+ */
+#pragma once
+
+enum {
+    /* names and ids */
+    CUSTOMER_ID_BYTES_MAX = 64,
+    KEY_NAME_BYTES_MAX = 64,
+    KEY_SECRET_BYTES_MAX = 200,
+    KEY_SECRET_BYTES_MIN = 16,
+    NAME_BYTES_MAX = 128,       /* provider, model, feature … */
+    CONTEXT_BYTES_MAX = 128,    /* one x-cota-* request context header */
+    REQUEST_ID_BYTES_MAX = 128, /* a client's x-request-id */
+    IDEMPOTENCY_KEY_BYTES_MAX = 255,
+
+    /* HTTP in */
+    URI_BYTES_MAX = 8 << 10,
+    HEAD_BYTES_MAX = 32 << 10,
+    HEADER_COUNT_MAX = 100,
+    HEAD_DEADLINE_MS = 10000, /* first byte of a head to its end */
+    BODY_BYTES_MAX = 32 << 20,
+    BODY_IDLE_MS = 15000,
+    KEEP_ALIVE_IDLE_MS = 75000,
+    WRITE_STALL_MS = 60000,         /* a reader that takes nothing for so long is cut */
+    CONNECTION_COUNT_MAX = 65536,   /* per worker */
+    PIPELINE_BYTES_MAX = 64 << 10,  /* unread bytes kept while a request runs */
+    CLIENT_QUEUE_HIGH_BYTES = 128 << 10, /* above: stop reading the provider */
+    CLIENT_QUEUE_LOW_BYTES = 32 << 10,   /* below: read on */
+
+    /* network */
+    STREAM_QUEUE_BYTES_MAX = 64 << 20, /* what the kernel did not take, per stream */
+    STREAM_IOVEC_MAX = 16,             /* parts of one writev */
+    HOST_BYTES_MAX = 253,
+    LOOP_CLOSE_MS = 5000,       /* loop_run waits so long for handles to close */
+    ACCEPT_BATCH_MAX = 64,      /* new connections per wake-up: the others get their turn */
+    ACCEPT_PAUSE_MS = 100,      /* rest after running out of descriptors */
+    TCP_KEEPALIVE_S = 60,       /* a peer that vanished without a word is noticed */
+    LINGER_MS = 1000,           /* a closing connection still reads, so that its reply arrives */
+    LINGER_BYTES_MAX = 8 << 20, /* … and at most so much */
+    TLS_SESSION_COUNT_MAX = 64, /* sessions kept for resumption, per client context */
+    TLS_HANDSHAKE_MS = 10000,
+
+    /* HTTP framing */
+    BODY_RATE_BYTES_MIN = 1024,       /* per second, after a grace of BODY_IDLE_MS */
+    CHUNK_LINE_BYTES_MAX = 1 << 10,   /* one chunk size with its extensions */
+    CHUNK_EXTENSION_BYTES_MAX = 4096, /* all chunk extensions of one body */
+    TRAILER_BYTES_MAX = 8 << 10,
+    TRAILER_COUNT_MAX = 32,
+    LEADING_LINE_COUNT_MAX = 2,  /* empty lines before a request line */
+    ARENA_SPARE_COUNT_MAX = 256, /* kept for the next requests, per server */
+    CONNECTION_SPARE_COUNT_MAX = 256,
+
+    /* upstream */
+    UPSTREAM_HEAD_BYTES_MAX = 32 << 10,
+    UPSTREAM_HEADER_COUNT_MAX = 100,
+    UPSTREAM_INTERIM_COUNT_MAX = 8, /* 1xx answers before the real one */
+    UPSTREAM_ANSWER_BYTES_MAX = 64 << 20,
+    UPSTREAM_ERROR_BYTES_MAX = 256 << 10, /* an error body that is passed on */
+    UPSTREAM_STREAM_BYTES_MAX = 256 << 20,
+    UPSTREAM_IDLE_CONNECTIONS_MAX = 1024, /* per provider and worker */
+    UPSTREAM_IDLE_MS = 30000,
+    UPSTREAM_TOTAL_MS = 600000,
+    SSE_EVENT_BYTES_MAX = 1 << 20,
+    DRAIN_CONCURRENT_MAX = 256, /* abandoned streams read on for their usage, per worker */
+
+    /* JSON */
+    JSON_DEPTH_MAX = 128,
+    JSON_TOP_MEMBERS_MAX = 256, /* interpreted members live among these; more is refused */
+
+    /* memory of one request */
+    REQUEST_ARENA_BYTES = 64 << 20,
+    BODY_MEMORY_BYTES_MAX = 512 << 20, /* bodies of all requests of a worker */
+
+    /* book */
+    HOLD_LINES_MAX = 24,
+    GRANTS_PER_HOLD_MAX = 8,
+    LIMITS_PER_OWNER_MAX = 12,
+    HOLD_SECONDS_MAX = 86400,
+    HOLD_MEMORY_S = 172800, /* an expired hold may be settled late for two days */
+    ADMIT_WAITERS_MAX = 4096,
+
+    /* journal */
+    JOURNAL_RECORD_BYTES_MAX = 2 << 20,
+    JOURNAL_SEGMENT_BYTES = 64 << 20,
+    JOURNAL_SYNC_MS = 5,
+
+    /* config */
+    CONFIG_BYTES_MAX = 8 << 20,
+    CONFIG_DEPTH_MAX = 16,
+};
+
+_Static_assert(REQUEST_ARENA_BYTES > BODY_BYTES_MAX, "a body fits the arena");

@@ -1,0 +1,57 @@
+/* str.c - the few questions about a view that are more than a line. */
+#include "base/str.h"
+
+static unsigned char lower(unsigned char byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (lower((unsigned char)a.ptr[i]) != lower((unsigned char)b.ptr[i]))
+            return false;
+    return true;
+}
+
+size_t str_find(struct str text, struct str needle)
+{
+    if (needle.len == 0)
+        return 0;
+    if (text.len < needle.len)
+        return text.len;
+    const char *at = memmem(text.ptr, text.len, needle.ptr, needle.len);
+    return at ? (size_t)(at - text.ptr) : text.len;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+struct str str_trim(struct str text)
+{
+    while (text.len > 0 && is_blank(text.ptr[0]))
+        text = str_skip(text, 1);
+    while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+bool str_to_i64(struct str text, int64_t *value)
+{
+    if (text.len == 0)
+        return false;
+    int64_t sum = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(sum, (int64_t)10, &sum) ||
+            __builtin_add_overflow(sum, (int64_t)(text.ptr[i] - '0'), &sum))
+            return false;
+    }
+    *value = sum;
+    return true;
+}

@@ -1,0 +1,90 @@
+/* rows.h - what the database holds, as plain structs; views live as long as the call. */
+#pragma once
+#include "base/str.h"
+#include "core/money.h"
+#include "core/usage.h"
+
+enum row_origin { ORIGIN_FILE, ORIGIN_RUNTIME }; /* the configuration file, or made at run time */
+
+struct customer_row {
+    struct str id, currency;
+    enum row_origin origin;
+    bool unlimited;     /* no credit is needed; what it uses becomes receivable */
+    int status;         /* enum customer_status of book.h */
+    int64_t created_us;
+    struct money overdraft, debt;
+};
+
+struct key_row {
+    struct str id, customer_id, name, prefix; /* prefix: shown; never the secret */
+    unsigned char hash[32];
+    enum row_origin origin;
+    int status;
+    int64_t created_us, expires_us; /* 0: never */
+    int64_t requests_per_minute, tokens_per_minute, concurrent_max; /* 0: no limit */
+};
+
+struct grant_row {
+    struct str id, customer_id, category, source_type, source_id;
+    struct money amount, remaining; /* posted; holds are not in here */
+    int64_t priority, effective_us, expires_us, created_us; /* expires_us 0: never */
+    int status;
+};
+
+/* A counter of a calendar window, or the state of a limiter; keyed text, so that one table serves. */
+struct counter_row {
+    struct str customer_id, name; /* "key/<id>/tokens/minute", "window/<rule>/<start>" … */
+    int64_t value;
+    int64_t until_us; /* may be forgotten afterwards; 0: never */
+};
+
+struct hold_row { /* only holds that live long (> 60 s) at the projected position */
+    struct str id, customer_id;
+    int64_t deadline_us;
+    struct str record; /* encoded, see book/record.h */
+};
+
+struct usage_row {
+    uint64_t lsn; /* of the SETTLE record: primary key */
+    struct str request_id, hold_id, customer_id, key_id, user, feature, module, profile, group;
+    struct str endpoint, model, provider, upstream_model, outcome;
+    bool stream, late;
+    int http_status, attempts, cache_level;
+    struct usage usage;
+    uint32_t price_version;
+    struct money cost, charged, covered, overage, debt, held; /* cost = charged+covered+overage+debt */
+    int64_t started_us, first_byte_us, finished_us; /* wall; first_byte_us 0: none came */
+    int64_t ledger_txn;
+};
+
+enum { BUCKET_US = 15 * 60 * 1000000 };
+
+struct bucket_row { /* sums over 15 minutes of UTC */
+    int64_t start_us;
+    struct str customer_id, key_id, provider, model;
+    int64_t requests, failures, tokens[POOL_COUNT], latency_us;
+    struct money cost, charged;
+};
+
+struct ledger_entry_row {
+    struct str account; /* "credit", "receivable", "debt" of a customer; "revenue", … of the house */
+    struct str customer_id; /* empty: the house */
+    struct str grant_id;
+    struct money amount;
+};
+
+struct ledger_txn_row {
+    int64_t id; /* the last lsn it covers */
+    struct str kind, source_type, source_id, currency; /* (kind, source_type, source_id) unique */
+    int64_t at_us;
+    size_t entry_count;
+    const struct ledger_entry_row *entries; /* sum = 0, checked */
+};
+
+struct idempotency_row {
+    struct str customer_id;
+    unsigned char key_hash[32], fingerprint[32];
+    int status; /* HTTP status of the stored answer; 0: begun, outcome lost */
+    struct str content_type, headers, body;
+    int64_t created_us, expires_us;
+};
