@@ -17,11 +17,11 @@ struct provider {
     struct str path_base;   /* "/v1": what base_url has after the host, without a final slash */
     struct str credentials; /* rendered "authorization: Bearer …\r\n"; wiped with the catalogue */
     struct str cap_field;   /* "max_completion_tokens" or "max_tokens" */
-    int64_t drain_ms;       /* how long an abandoned stream is read on for its usage; 0: not at all */
+    int64_t drain_ms; /* how long an abandoned stream is read on for its usage; 0: not at all */
 };
 
 struct model {
-    struct str name;           /* as clients say it */
+    struct str name; /* as clients say it */
     const struct provider *provider;
     struct str upstream_model; /* as the provider says it */
     int64_t max_output_tokens; /* > 0 */
@@ -35,7 +35,8 @@ struct catalog;
 
 /* Copies everything. A new catalogue has one reference. NULL: no memory. */
 struct catalog *catalog_new(void);
-/* base_url is parsed: http(s)://host[:port][/path]. ERR_CONFIG_INVALID, ERR_CONFLICT, ERR_NO_MEMORY. */
+/* base_url is parsed: http(s)://host[:port][/path]. ERR_CONFIG_INVALID, ERR_CONFLICT,
+ * ERR_NO_MEMORY. */
 struct provider_wanted {
     struct str name, base_url, api_key, ca_file, cap_field;
     enum dialect dialect;
@@ -51,7 +52,8 @@ NODISCARD enum err catalog_add_model(struct catalog *catalog, struct str provide
 /* NULL when unknown; lives as long as the catalogue. */
 const struct model *catalog_model(const struct catalog *catalog, struct str name);
 size_t catalog_model_count(const struct catalog *catalog);
-const struct model *catalog_model_at(const struct catalog *catalog, size_t index); /* in order added */
+const struct model *catalog_model_at(const struct catalog *catalog,
+                                     size_t index); /* in order added */
 size_t catalog_provider_count(const struct catalog *catalog);
 const struct provider *catalog_provider_at(const struct catalog *catalog, size_t index);
 struct catalog *catalog_ref(struct catalog *catalog); /* any thread */

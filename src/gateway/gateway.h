@@ -1,7 +1,7 @@
 /* gateway.h - the data plane: an HTTP exchange in, a metered call out.
  *
- * What:  one struct gateway per process (options, catalogue, counters), one gateway_worker per loop.
- *        The app hands exchanges whose path gateway_owns to gateway_handle.
+ * What:  one struct gateway per process (options, catalogue, counters), one gateway_worker per
+ * loop. The app hands exchanges whose path gateway_owns to gateway_handle.
  */
 #pragma once
 #include "book/manage.h"
@@ -18,15 +18,15 @@ struct gateway_options {
     struct store *store;         /* read only: usage of one's own, stored answers */
     struct projector *projector; /* flushed before usage is shown */
     struct clock *clock;
-    bool strict;                 /* durability: strict */
-    int64_t body_bytes_max;      /* 0: BODY_BYTES_MAX */
-    int64_t admission_wait_ms;   /* how long a call waits when only holds are in its way */
-    int64_t output_min;          /* smallest output cap that credit may shrink a call to */
+    bool strict;               /* durability: strict */
+    int64_t body_bytes_max;    /* 0: BODY_BYTES_MAX */
+    int64_t admission_wait_ms; /* how long a call waits when only holds are in its way */
+    int64_t output_min;        /* smallest output cap that credit may shrink a call to */
 };
 
 /* NULL: no memory. */
 struct gateway *gateway_new(const struct gateway_options *options);
-void gateway_free(struct gateway *gateway); /* after all workers */
+void gateway_free(struct gateway *gateway); /* after all workers, and after journal_close */
 /* Takes over the caller's reference; running calls keep theirs. Any thread. */
 void gateway_catalog_swap(struct gateway *gateway, struct catalog *catalog);
 /* A new reference (catalog_unref), or NULL before the first swap. Any thread. */

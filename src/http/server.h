@@ -78,7 +78,8 @@ int64_t http_started_us(const struct http_exchange *exchange); /* mono: first by
 /* Who hears of the exchange's fate while it waits or streams. on_gone: the client closed or was cut;
  * replies go nowhere from then on, but the exchange and its arena live until the owner ends it
  * (http_abort, http_reply or http_stream_end), so that an abandoned call can still be drained.
- * on_drain: the reply queue fell to LOW again. */
+ * on_drain: the reply queue fell to LOW again. Both come from the loop, never from inside a call
+ * that the owner makes (a write that fails is told later). */
 struct http_watcher {
     void (*on_gone)(void *owner);
     void (*on_drain)(void *owner);

@@ -1,0 +1,123 @@
+/* query.c - authentication and replies of the routes that are not metered; the model list. */
+#include "gateway/query.h"
+#include "codec/json_write.h"
+#include "gateway/reply.h"
+
+enum { LIST_BYTES_MAX = 8 << 20 };
+
+/* The key as any official SDK sends it; Authorization wins over the others. */
+struct str query_secret(const struct http_exchange *exchange)
+{
+    static const struct str names[] = {STR_ROW("x-api-key"), STR_ROW("api-key"),
+                                       STR_ROW("x-goog-api-key")};
+    struct str value = http_header(exchange, STR("authorization"));
+    if (value.ptr) {
+        if (value.len >= 7 && str_eq_nocase(str_make(value.ptr, 7), STR("Bearer ")))
+            return str_trim(str_skip(value, 7));
+        return STR(""); /* Basic and others: there is a credential, but it is none of ours */
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        value = http_header(exchange, names[i]);
+        if (value.ptr)
+            return value;
+    }
+    return (struct str){0};
+}
+
+void query_fault(struct http_exchange *exchange, const struct fault *fault)
+{
+    const struct err_row *row = err_row(fault->code);
+    struct str const body = reply_error_body(http_arena(exchange), fault, STR(""), NULL);
+    struct http_reply const reply = {row->http, STR("application/json"),
+                                     row->retry ? STR("") : STR("x-should-retry: false\r\n")};
+    http_reply(exchange, &reply, &body, 1);
+}
+
+void query_reply(struct http_exchange *exchange, struct str json)
+{
+    struct http_reply const reply = {200, STR("application/json"), STR("")};
+    http_reply(exchange, &reply, &json, 1);
+}
+
+bool query_authenticate(struct gateway_worker *worker, struct http_exchange *exchange,
+                        const struct key **key)
+{
+    struct fault fault = {0};
+    struct str const secret = query_secret(exchange);
+    enum err err = ERR_KEY_MISSING;
+    if (!secret.ptr)
+        fault_set(&fault, ERR_KEY_MISSING, "no key in any of the four headers");
+    else
+        err = book_authenticate(worker->gateway->options.book, secret, key, &fault);
+    if (err != ERR_OK)
+        query_fault(exchange, &fault);
+    return err == ERR_OK;
+}
+
+static void write_model(struct json_writer *writer, const struct model *model)
+{
+    json_object_open(writer);
+    json_pair_text(writer, "id", model->name);
+    json_pair_text(writer, "object", STR("model"));
+    json_pair_i64(writer, "created", model->created_us / 1000000);
+    json_pair_text(writer, "owned_by", model->provider->name);
+    json_object_close(writer);
+}
+
+static void send_json(struct http_exchange *exchange, struct json_writer *writer, struct buf *out)
+{
+    struct fault fault = {0};
+    enum err const err = json_write_end(writer);
+    if (err == ERR_OK) {
+        query_reply(exchange, buf_view(out));
+    } else {
+        fault_set(&fault, err == ERR_NO_MEMORY ? ERR_NO_MEMORY : ERR_INTERNAL, "answer too long");
+        query_fault(exchange, &fault);
+    }
+    buf_free(out);
+}
+
+void route_models(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
+{
+    const struct key *key;
+    (void)id;
+    if (!query_authenticate(worker, exchange, &key))
+        return;
+    struct catalog *catalog = gateway_catalog(worker->gateway);
+    struct buf out;
+    struct json_writer writer;
+    buf_init(&out, LIST_BYTES_MAX);
+    json_write_start(&writer, &out);
+    json_object_open(&writer);
+    json_pair_text(&writer, "object", STR("list"));
+    json_key(&writer, "data");
+    json_array_open(&writer);
+    for (size_t i = 0; catalog && i < catalog_model_count(catalog); i++)
+        write_model(&writer, catalog_model_at(catalog, i));
+    json_array_close(&writer);
+    json_object_close(&writer);
+    catalog_unref(catalog);
+    send_json(exchange, &writer, &out);
+}
+
+void route_model(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
+{
+    const struct key *key;
+    if (!query_authenticate(worker, exchange, &key))
+        return;
+    struct catalog *catalog = gateway_catalog(worker->gateway);
+    const struct model *model = catalog ? catalog_model(catalog, id) : NULL;
+    if (!model) {
+        struct fault fault = {0};
+        fault_param(&fault, ERR_MODEL_UNKNOWN, "model", "there is no model `%.*s`", STR_ARG(id));
+        query_fault(exchange, &fault);
+    } else {
+        struct buf out;
+        struct json_writer writer;
+        buf_init(&out, LIST_BYTES_MAX);
+        json_write_start(&writer, &out);
+        write_model(&writer, model);
+        send_json(exchange, &writer, &out);
+    }
+    catalog_unref(catalog);
+}

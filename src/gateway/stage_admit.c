@@ -1,0 +1,83 @@
+/* stage_admit.c - a verdict, and an open hold.
+ *
+ * A call that is refused only because of other calls' holds waits a moment and tries again: on a
+ * small credit, calls then run one after the other instead of being sent away.
+ */
+#include "base/must.h"
+#include "core/estimate.h"
+#include "gateway/request.h"
+
+enum { RETRY_MS = 20, HOLD_GRACE_US = 60 * 1000000 };
+
+static int64_t output_cap(const struct request *request)
+{
+    int64_t cap = request->model->max_output_tokens;
+    if (request->ask.output_cap >= 0 && request->ask.output_cap < cap)
+        cap = request->ask.output_cap;
+    return cap;
+}
+
+/* An upper bound of what the call can cost. */
+static void estimate(const struct request *request, struct reservation *want)
+{
+    int64_t input = openai_input_bound(&request->ask, request->model->image_tokens_max);
+    if (request->model->provider->dialect == DIALECT_SIMULATED)
+        input = openai_input_estimate(&request->ask); /* it counts exactly as we do */
+    if (request->model->context_tokens > 0 && input > request->model->context_tokens)
+        input = request->model->context_tokens;
+    want->estimate.source = USAGE_ESTIMATED;
+    want->estimate.tokens[POOL_INPUT] = input;
+    if (request->operation != OPERATION_CHAT)
+        return;
+    want->choices = request->ask.choices;
+    want->estimate.tokens[POOL_OUTPUT] = output_cap(request) * request->ask.choices;
+    if (request->ask.output_cap < 0) /* a cap that the client chose is never changed in silence */
+        want->output_min = request->worker->gateway->options.output_min;
+}
+
+static enum step wait_for_holds(struct request *request)
+{
+    struct gateway_worker *worker = request->worker;
+    int64_t const now_ms = loop_now_ms(worker->loop);
+    if (request->admit_deadline_ms == 0)
+        request->admit_deadline_ms = now_ms + worker->gateway->options.admission_wait_ms;
+    if (now_ms >= request->admit_deadline_ms || worker->waiters >= ADMIT_WAITERS_MAX)
+        return STEP_FAIL;
+    request->fault = (struct fault){0};
+    worker->waiters++;
+    request_wait_ms(request, RETRY_MS);
+    return STEP_WAIT;
+}
+
+enum step stage_admit(struct request *request)
+{
+    struct gateway_worker *worker = request->worker;
+    if (request->rate_taken && request->admit_deadline_ms > 0)
+        worker->waiters--; /* we come back from a wait */
+    if (worker->aborting)
+        return request_fail(request, ERR_DRAINING, "the server is shutting down");
+    if (request->client_gone)
+        return request_fail(request, ERR_CLIENT_GONE, "the client left before it was admitted");
+    const struct upstream_timeouts *timeouts = &request->model->provider->target.timeouts;
+    struct reservation want = {
+        .id = request->id,
+        .key = request->key,
+        .context = &request->context,
+        .price = request->model->price,
+        .choices = 1,
+        .orphan_input = openai_input_estimate(&request->ask),
+        .deadline_us = request->context.started_us + timeouts->total_ms * 1000 +
+                       request->model->provider->drain_ms * 1000 + HOLD_GRACE_US,
+        .rate_taken = request->rate_taken,
+    };
+    estimate(request, &want);
+    request->estimate = want.estimate;
+    enum err const err = book_reserve(worker->gateway->options.book, &want, &request->hold,
+                                      &request->admission, &request->fault);
+    request->rate_taken = true;
+    if (err == ERR_OK)
+        return STEP_NEXT;
+    MUST(!request->hold);
+    bool const wait = err == ERR_CREDIT_SHORT && request->admission.holds_in_the_way;
+    return wait ? wait_for_holds(request) : STEP_FAIL;
+}

@@ -1,0 +1,74 @@
+/* stage_dispatch.c - bytes from the provider to the client.
+ *
+ * What:  starts the call, waits until it has ended, names what went wrong. relay.c carries the
+ *        bytes in between.
+ */
+#include "base/must.h"
+#include "gateway/relay.h"
+
+enum { DEADLINE_GRACE_MS = 5000 };
+
+static bool build_request(struct request *request)
+{
+    const struct model *model = request->model;
+    const struct provider *provider = model->provider;
+    bool const chat = request->operation == OPERATION_CHAT;
+    struct openai_rewrite const how = {
+        .model = model->upstream_model,
+        .output_cap = chat ? request->admission.output_cap : -1,
+        .cap_field = provider->cap_field,
+        .ask_usage = request->ask.stream,
+    };
+    struct upstream_request *out = &request->upstream_request;
+    if (openai_rewrite(&request->ask, &how, request->arena, out, &request->fault) != ERR_OK)
+        return false;
+    struct str const path = chat ? STR("/chat/completions") : STR("/embeddings");
+    out->path =
+        arena_printf(request->arena, "%.*s%.*s", STR_ARG(provider->path_base), STR_ARG(path));
+    out->headers =
+        arena_printf(request->arena,
+                     "%.*scontent-type: application/json\r\naccept: %s\r\nx-request-id: %.*s\r\n",
+                     STR_ARG(provider->credentials),
+                     request->ask.stream ? "text/event-stream" : "application/json",
+                     STR_ARG(request->context.request_id));
+    if (!out->path.ptr || !out->headers.ptr) {
+        fault_set(&request->fault, ERR_NO_MEMORY, "no memory for the provider's request");
+        return false;
+    }
+    return true;
+}
+
+static enum step start(struct request *request)
+{
+    if (!build_request(request))
+        return STEP_FAIL;
+    const struct upstream_target *target = &request->model->provider->target;
+    buf_init(&request->answer.body, UPSTREAM_ANSWER_BYTES_MAX);
+    buf_init(&request->recorded, JOURNAL_RECORD_BYTES_MAX / 2);
+    request_wait_ms(request, target->timeouts.total_ms + target->timeouts.connect_ms +
+                                 request->model->provider->drain_ms + DEADLINE_GRACE_MS);
+    request->call = upstream_call(request->worker->client, target, &request->upstream_request,
+                                  request->arena, &relay_handler, request);
+    if (request->call && request->fault.code == ERR_OK)
+        return STEP_WAIT;
+    request->call = NULL; /* no memory, or the book refused the dispatch: the call is gone */
+    request->waiting = false;
+    timer_stop(&request->timer);
+    fault_set(&request->fault, ERR_NO_MEMORY, "the provider call could not be started");
+    return STEP_FAIL;
+}
+
+enum step stage_dispatch(struct request *request)
+{
+    if (!request->call && !request->answer.ended)
+        return start(request);
+    if (!request->answer.ended) { /* the deadline of all deadlines */
+        if (request->draining)
+            fault_set(&request->fault, ERR_CLIENT_GONE, "the client left; read on for a while");
+        else
+            fault_set(&request->fault, ERR_UPSTREAM_TIMEOUT, "the call outlived its deadline");
+        relay_stop(request);
+    }
+    MUST(!request->call);
+    return request->fault.code == ERR_OK ? STEP_NEXT : STEP_FAIL;
+}

@@ -1,0 +1,39 @@
+/* worker.h - what the stages of one worker share. Not for other folders. */
+#pragma once
+#include "base/list.h"
+#include "base/log.h"
+#include "gateway/gateway.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { REQUEST_MAGIC = 0x434f5441 };
+
+struct worker_figures { /* written by the worker's thread, read by others */
+    _Atomic int64_t requests, refused, failed, client_gone, streams_live, calls_live, replays;
+};
+
+struct gateway_worker {
+    struct gateway *gateway;
+    struct loop *loop;
+    struct upstream_client *client;
+    struct random random;
+    struct list calls;      /* struct request, running */
+    struct list strict;     /* struct request waiting for the journal (durability: strict) */
+    size_t drains, waiters; /* abandoned streams; calls that wait for holds to end */
+    _Atomic bool sync_wanted, sync_posted;
+    bool aborting;
+    struct worker_figures figures;
+    struct list link; /* in the gateway's list */
+};
+
+struct gateway {
+    struct gateway_options options;
+    pthread_mutex_t lock; /* guards catalog and workers */
+    struct catalog *catalog;
+    struct list workers;
+};
+
+static inline void count(_Atomic int64_t *counter, int64_t by)
+{
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
