@@ -21,14 +21,16 @@ struct fernet_ring {
 NODISCARD enum err fernet_key_parse(struct str text, struct fernet_key *key);
 /* A fresh key as text, no NUL. */
 void fernet_key_make(char text[FERNET_KEY_TEXT_BYTES]);
-/* `now_s` and `iv` are brought by the caller: tests repeat the published vectors. */
+/* Adds the token to `token`. `now_s` and `iv` are brought by the caller: tests repeat the
+ * published vectors. */
 NODISCARD enum err fernet_encrypt_at(const struct fernet_key *key, struct str plain, int64_t now_s,
                                      const unsigned char iv[16], struct buf *token);
 /* Encrypts with the newest key, the machine's clock and a random IV. */
 NODISCARD enum err fernet_encrypt(const struct fernet_ring *ring, struct str plain,
                                   struct buf *token);
-/* ttl_s < 0: no age check. `now_s` bounds clock skew (60 s into the future).
- * ERR_FIELD_INVALID for every kind of bad token: no oracle. `key_used` may be NULL. */
+/* Adds the text to `plain`. ttl_s < 0: time is not looked at (data at rest); otherwise the token
+ * may be ttl_s old and, for clock skew, 60 s from the future. ERR_FIELD_INVALID for every kind of
+ * bad token: no oracle. `key_used` (an index into the ring) may be NULL. */
 NODISCARD enum err fernet_decrypt(const struct fernet_ring *ring, struct str token, int64_t ttl_s,
                                   int64_t now_s, struct buf *plain, size_t *key_used);
 void fernet_ring_wipe(struct fernet_ring *ring);

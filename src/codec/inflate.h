@@ -12,7 +12,8 @@ typedef bool inflate_fn(void *owner, struct str data);
 
 /* NULL when memory is short. Reads gzip and zlib headers by themselves. */
 struct inflate *inflate_new(void);
-/* ERR_UPSTREAM_INVALID for damaged data. */
+/* ERR_UPSTREAM_INVALID for damaged data, ERR_NO_MEMORY. After on_data has answered false, and
+ * after an error, no more bytes are taken. Several gzip members in a row are one stream. */
 NODISCARD enum err inflate_feed(struct inflate *inflate, struct str bytes, inflate_fn *on_data,
                                 void *owner);
 /* True when the compressed stream came to its own end. */

@@ -3,7 +3,7 @@
  * What:  json_scan validates the whole text (RFC 8259, UTF-8, no lone surrogates, no duplicates of
  *        the keys one asks for, depth <= JSON_DEPTH_MAX) and gives the members of the top-level
  *        object as spans of the text, so that unknown fields can be forwarded byte for byte.
- * Not:   a document tree (json_tree.h), writing (json_write.h).
+ * Not:   a document tree, writing (json_write.h).
  */
 #pragma once
 #include "base/err.h"
@@ -24,7 +24,8 @@ struct json_object {
 
 /* Validates all of `text`. A top-level object's members go to `object` (count 0 for other values;
  * object->text is empty then). `object` may be NULL. ERR_JSON_INVALID with the byte offset in
- * fault->detail; ERR_TOO_LARGE for more than JSON_TOP_MEMBERS_MAX members. */
+ * fault->detail; ERR_TOO_LARGE for more than JSON_TOP_MEMBERS_MAX members (with `object` only).
+ * Neither leaves members behind. */
 NODISCARD enum err json_scan(struct str text, struct json_object *object, struct fault *fault);
 
 /* The same for one value that json_scan has already accepted (a member's value); no UTF-8 check. */
@@ -38,12 +39,21 @@ NODISCARD enum err json_find(const struct json_object *object, struct str key,
  * answers, where a duplicate is not worth failing. */
 struct str json_get(const struct json_object *object, struct str key);
 
-enum json_type { JSON_NONE, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY,
-                 JSON_OBJECT };
+enum json_type {
+    JSON_NONE,
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 /* By the first byte; JSON_NONE for an empty span. */
 enum json_type json_type(struct str value);
 
-/* An integer literal in range (no fraction, no exponent; "1.0" and "1e2" are refused). */
+/* An integer literal in range (no fraction, no exponent; "1.0" and "1e2" are refused; "-0" is 0).
+ */
 bool json_i64(struct str value, int64_t *number);
 bool json_is_true(struct str value);
 /* Text of a string value, decoded to `out` (at most out_size bytes).

@@ -25,8 +25,8 @@ static inline bool json_all_plain(const unsigned char *at)
     uint64_t word;
     memcpy(&word, at, sizeof word);
     uint64_t const quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-    uint64_t const odd = word | (word - ones * 0x20) | ((quote - ones) & ~quote) |
-                         ((backslash - ones) & ~backslash);
+    uint64_t const odd =
+        word | (word - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
     return (odd & ones * 0x80) == 0;
 }
 
