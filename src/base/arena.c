@@ -64,15 +64,17 @@ static struct block *block_for(struct arena *arena, size_t bytes)
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
     size_t const align = alignof(max_align_t);
-    if (bytes > arena->bytes_max - arena->used)
+    if (bytes > arena->bytes_max)
         return NULL;
     size_t const rounded = (bytes + align - 1) & ~(align - 1);
+    if (arena->used > arena->bytes_max || rounded > arena->bytes_max - arena->used)
+        return NULL;
     struct block *block = block_for(arena, rounded);
     if (!block)
         return NULL;
     void *object = block->bytes + block->used;
     block->used += rounded;
-    arena->used += bytes;
+    arena->used += rounded;
     return object;
 }
 

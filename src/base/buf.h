@@ -23,6 +23,6 @@ NODISCARD enum err buf_printf(struct buf *buf, const char *format, ...)
 NODISCARD enum err buf_reserve(struct buf *buf, size_t count);
 /* Drops the first `count` bytes (count <= len). */
 void buf_drop(struct buf *buf, size_t count);
-void buf_clear(struct buf *buf); /* len = 0, memory kept */
+void buf_clear(struct buf *buf);            /* len = 0, memory kept */
 struct str buf_view(const struct buf *buf); /* valid until the next change */
 void buf_free(struct buf *buf);             /* usable again after buf_init */

@@ -8,7 +8,7 @@
 uint32_t crc32c(uint32_t crc, struct str bytes)
 {
     uint64_t sum = ~crc;
-    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
+    const char *at = bytes.ptr, *end = bytes.len > 0 ? at + bytes.len : at;
     for (; end - at >= 8; at += 8) {
         uint64_t word;
         memcpy(&word, at, sizeof word);

@@ -23,9 +23,9 @@ enum {
     BODY_BYTES_MAX = 32 << 20,
     BODY_IDLE_MS = 15000,
     KEEP_ALIVE_IDLE_MS = 75000,
-    WRITE_STALL_MS = 60000,         /* a reader that takes nothing for so long is cut */
-    CONNECTION_COUNT_MAX = 65536,   /* per worker */
-    PIPELINE_BYTES_MAX = 64 << 10,  /* unread bytes kept while a request runs */
+    WRITE_STALL_MS = 60000,              /* a reader that takes nothing for so long is cut */
+    CONNECTION_COUNT_MAX = 65536,        /* per worker */
+    PIPELINE_BYTES_MAX = 64 << 10,       /* unread bytes kept while a request runs */
     CLIENT_QUEUE_HIGH_BYTES = 128 << 10, /* above: stop reading the provider */
     CLIENT_QUEUE_LOW_BYTES = 32 << 10,   /* below: read on */
 
@@ -61,6 +61,10 @@ enum {
     UPSTREAM_STREAM_BYTES_MAX = 256 << 20,
     UPSTREAM_IDLE_CONNECTIONS_MAX = 1024, /* per provider and worker */
     UPSTREAM_IDLE_MS = 30000,
+    UPSTREAM_SPARE_CONNECTIONS_MAX = 256,  /* connection objects kept for reuse, per worker */
+    UPSTREAM_HELD_BYTES_MAX = 128 << 10,   /* read before a pause took hold */
+    UPSTREAM_INFLATE_STEP_BYTES = 1 << 10, /* compressed bytes taken between two looks at a pause */
+    UPSTREAM_TRUST_COUNT_MAX = 64,         /* CA files in use, per worker */
     UPSTREAM_TOTAL_MS = 600000,
     SSE_EVENT_BYTES_MAX = 1 << 20,
     DRAIN_CONCURRENT_MAX = 256, /* abandoned streams read on for their usage, per worker */
@@ -80,11 +84,35 @@ enum {
     HOLD_SECONDS_MAX = 86400,
     HOLD_MEMORY_S = 172800, /* an expired hold may be settled late for two days */
     ADMIT_WAITERS_MAX = 4096,
+    GRANTS_ACTIVE_MAX = 1024,          /* grants of one customer that still have credit */
+    KEYS_PER_CUSTOMER_MAX = 100000,    /* revoked ones too */
+    HOLDS_EXPIRED_MAX = 65536,         /* kept for a late settle; the oldest are forgotten first */
+    IDEMPOTENCY_ENTRIES_MAX = 1 << 20, /* remembered keys; the oldest answered ones go first */
+    IDEMPOTENCY_MEMORY_BYTES_MAX = 64 << 20, /* answers in memory; older ones: the database */
+    IDEMPOTENCY_BODY_BYTES_MAX = 1 << 20,    /* larger answers are not kept */
 
     /* journal */
     JOURNAL_RECORD_BYTES_MAX = 2 << 20,
     JOURNAL_SEGMENT_BYTES = 64 << 20,
     JOURNAL_SYNC_MS = 5,
+
+    /* simulated provider */
+    SIM_FAULTS_MAX = 8, /* asked by one request */
+    SIM_HEADERS_MAX = 8,
+    SIM_OUTPUT_TOKENS_MAX = 32768, /* of all choices together */
+    SIM_CHOICES_MAX = 128,
+    SIM_INPUTS_MAX = 2048,
+    SIM_DIMENSIONS_MAX = 4096,
+    SIM_VECTOR_NUMBERS_MAX = 1 << 20, /* inputs x dimensions */
+    SIM_SCHEMA_DEPTH_MAX = 16,
+    SIM_SCHEMA_ITEMS_MAX = 256,
+    SIM_INSTANCE_BYTES_MAX = 64 << 10,
+    SIM_INSTANCE_VALUES_MAX = 4096,
+    SIM_BODY_BYTES_MAX = 64 << 20,
+    SIM_ANSWER_BYTES_MAX = 64 << 20,
+    SIM_ARENA_BYTES = 192 << 20,
+    SIM_ENDLESS_BYTES_MAX = 512 << 20,
+    SIM_CONNECTIONS_MAX = 32768,
 
     /* config */
     CONFIG_BYTES_MAX = 8 << 20,
@@ -92,3 +120,4 @@ enum {
 };
 
 _Static_assert(REQUEST_ARENA_BYTES > BODY_BYTES_MAX, "a body fits the arena");
+_Static_assert(SIM_ARENA_BYTES > SIM_BODY_BYTES_MAX + SIM_ANSWER_BYTES_MAX, "both fit");

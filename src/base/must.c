@@ -5,7 +5,8 @@
 
 void must_failed(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "{\"event\":\"must_failed\",\"level\":\"FATAL\",\"at\":\"%s:%d\"}\n", file, line);
+    fprintf(stderr, "{\"event\":\"must_failed\",\"level\":\"FATAL\",\"at\":\"%s:%d\"}\n", file,
+            line);
     fprintf(stderr, "MUST(%s)\n", condition);
     abort();
 }

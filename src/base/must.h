@@ -8,5 +8,4 @@
 /* Ends the process with one line on stderr. Never returns. */
 _Noreturn void must_failed(const char *condition, const char *file, int line);
 
-#define MUST(condition)                                                                            \
-    ((condition) ? (void)0 : must_failed(#condition, __FILE__, __LINE__))
+#define MUST(condition) ((condition) ? (void)0 : must_failed(#condition, __FILE__, __LINE__))

@@ -45,14 +45,15 @@ static inline bool str_empty(struct str text)
 
 static inline bool str_starts(struct str text, struct str prefix)
 {
-    return text.len >= prefix.len && memcmp(text.ptr, prefix.ptr, prefix.len) == 0;
+    return prefix.len == 0 ||
+           (text.len >= prefix.len && memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* The rest of text after its first `count` bytes; empty when there are fewer. */
 static inline struct str str_skip(struct str text, size_t count)
 {
-    return count >= text.len ? (struct str){text.ptr + text.len, 0}
-                             : (struct str){text.ptr + count, text.len - count};
+    size_t const taken = count < text.len ? count : text.len;
+    return taken > 0 ? (struct str){text.ptr + taken, text.len - taken} : text;
 }
 
 /* ASCII only: header names and tokens, never user text. */
