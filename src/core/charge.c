@@ -12,11 +12,18 @@ static bool beyond_reason(const struct charge_facts *facts)
     return false;
 }
 
+/* Our own count never charges more output than was asked for. */
+static int64_t output_seen(const struct charge_facts *facts)
+{
+    int64_t const held = usage_output(&facts->held);
+    return facts->output_estimate < held ? facts->output_estimate : held;
+}
+
 static struct charge_verdict estimated(const struct charge_facts *facts)
 {
     struct charge_verdict verdict = {.usage.source = USAGE_ESTIMATED};
     verdict.usage.tokens[POOL_INPUT] = facts->input_estimate;
-    verdict.usage.tokens[POOL_OUTPUT] = facts->output_estimate;
+    verdict.usage.tokens[POOL_OUTPUT] = output_seen(facts);
     return verdict;
 }
 
@@ -39,7 +46,7 @@ struct charge_verdict charge_decide(const struct charge_facts *facts)
         return estimated(facts);
     /* A running total of a stream that was cut may be behind what we have seen ourselves. */
     struct charge_verdict verdict = {.usage = facts->reported};
-    int64_t const behind = facts->output_estimate - usage_output(&facts->reported);
+    int64_t const behind = output_seen(facts) - usage_output(&facts->reported);
     verdict.usage.source = USAGE_PROVIDER;
     if (!facts->whole && behind > 0) {
         verdict.usage.tokens[POOL_OUTPUT] += behind;

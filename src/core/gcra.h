@@ -2,15 +2,18 @@
  *
  * What:  tat, the theoretical arrival time. A request of n units is let in when
  *        max(now, tat) + n*T - now <= burst*T, with T = period / limit. Units of time are
- *        microseconds in 1/2^16 (so that limits above one per microsecond do not truncate).
+ *        microseconds in 1/2^10: about a nanosecond, and int64 lasts until the year 2255 (with
+ *        2^16 it would overflow today). n*T is computed as n*period/limit, so that nothing adds up.
  * Not:   a clock, storage. Source: ITU-T I.371; redis-cell for the quantity argument.
  */
 #pragma once
 #include "base/err.h"
 #include <stdint.h>
 
+enum { GCRA_SHIFT = 10 };
+
 struct gcra {
-    int64_t tat; /* microseconds << 16 */
+    int64_t tat; /* microseconds since 1970 << GCRA_SHIFT */
 };
 
 struct gcra_limit {
@@ -30,6 +33,9 @@ struct gcra_verdict {
 /* Pure: *gcra is not changed. n >= 0 (0 peeks). */
 struct gcra_verdict gcra_check(const struct gcra *gcra, const struct gcra_limit *limit, int64_t n,
                                int64_t now_us);
+/* Takes n units whatever the limit says: what was used is used. */
+struct gcra gcra_take(const struct gcra *gcra, const struct gcra_limit *limit, int64_t n,
+                      int64_t now_us);
 /* Gives back n units that were taken but not used; never into the past of now - burst*T. */
 struct gcra gcra_refund(const struct gcra *gcra, const struct gcra_limit *limit, int64_t n,
                         int64_t now_us);

@@ -28,8 +28,8 @@ struct usage {
 /* What OpenAI-like providers report: totals that *include* their details. */
 struct usage_report {
     int64_t prompt, completion;
-    int64_t cached, cache_write, audio_in, image_in;  /* parts of prompt */
-    int64_t reasoning, audio_out, image_out;          /* parts of completion */
+    int64_t cached, cache_write, audio_in, image_in; /* parts of prompt */
+    int64_t reasoning, audio_out, image_out;         /* parts of completion */
     bool negative; /* a counter was negative, fractional, or beyond int64: absurd */
 };
 

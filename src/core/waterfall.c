@@ -1,0 +1,94 @@
+/* waterfall.c - see waterfall.h; every amount stays within what int64 holds. */
+#include "core/waterfall.h"
+#include "base/must.h"
+
+static int compare(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_id(struct ulid a, struct ulid b)
+{
+    int const high = (a.high > b.high) - (a.high < b.high);
+    return high ? high : (a.low > b.low) - (a.low < b.low);
+}
+
+int waterfall_order(const struct waterfall_grant *a, const struct waterfall_grant *b)
+{
+    int order = compare(a->priority, b->priority);
+    if (order == 0)
+        order = compare(a->expires_us ? a->expires_us : INT64_MAX,
+                        b->expires_us ? b->expires_us : INT64_MAX);
+    if (order == 0)
+        order = compare(a->created_us, b->created_us);
+    return order ? order : compare_id(a->id, b->id);
+}
+
+static bool is_usable(const struct waterfall_grant *grant, int64_t now_us)
+{
+    return grant->effective_us <= now_us && (grant->expires_us == 0 || now_us < grant->expires_us);
+}
+
+int64_t waterfall_free(const struct waterfall_grant *grant, int64_t now_us)
+{
+    MUST(grant->held >= 0 && grant->held <= grant->remaining);
+    return is_usable(grant, now_us) ? grant->remaining - grant->held : 0;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t free_of(const struct waterfall_funds *funds, size_t i)
+{
+    const struct waterfall_grant *grant = funds->grants[i];
+    int64_t const without_holds = waterfall_free(grant, funds->now_us);
+    bool const whole = funds->ignore_holds && is_usable(grant, funds->now_us);
+    return whole ? grant->remaining : without_holds;
+}
+
+/* What all grants together may pay once the debt they owe is set aside. */
+static int64_t grants_room(const struct waterfall_funds *funds)
+{
+    if (funds->owed == 0)
+        return INT64_MAX;
+    int64_t room = -funds->owed;
+    for (size_t i = 0; i < funds->grant_count; i++)
+        if (__builtin_add_overflow(room, free_of(funds, i), &room))
+            return INT64_MAX;
+    return room > 0 ? room : 0;
+}
+
+struct waterfall waterfall_allocate(const struct waterfall_funds *funds, int64_t due)
+{
+    MUST(due >= 0 && funds->owed >= 0);
+    MUST(funds->overage_room >= 0 && funds->overdraft_room >= 0);
+    struct waterfall result = {.left = due};
+    int64_t wanted = smaller(due, grants_room(funds));
+    for (size_t i = 0; i < funds->grant_count && wanted > 0; i++) {
+        int64_t const amount = smaller(wanted, free_of(funds, i));
+        if (amount == 0)
+            continue;
+        if (result.line_count == GRANTS_PER_HOLD_MAX)
+            break;
+        result.lines[result.line_count++] = (struct waterfall_line){i, amount};
+        result.from_grants += amount;
+        wanted -= amount;
+    }
+    result.left -= result.from_grants;
+    result.overage = smaller(result.left, funds->overage_room);
+    result.left -= result.overage;
+    result.overdraft = smaller(result.left, funds->overdraft_room);
+    result.left -= result.overdraft;
+    return result;
+}
+
+int64_t coverage_due(int64_t cost, int64_t metric, int64_t covered)
+{
+    MUST(cost >= 0 && metric >= 0);
+    MUST(covered >= 0 && covered <= metric);
+    if (metric == 0)
+        return cost;
+    return mul_div_ceil(cost, metric - covered, metric);
+}
