@@ -4,7 +4,9 @@
  *        for what the kernel does not take. The queue is visible, so the owner can stop its source.
  * Not:   HTTP; deadlines (the owner arms a timer).
  * Rules: all on the loop's thread. After on_end nothing more comes, but the owner still calls
- *        stream_close. stream_close may be called inside any callback; no callback follows it.
+ *        stream_close. One exception: after STREAM_END_EOF writing may go on, so on_drain and one
+ *        more on_end (RESET) may come. stream_close may be called inside any callback; no callback
+ *        follows it. No callback comes from within stream_connect, stream_write or any other call.
  */
 #pragma once
 #include "base/str.h"
@@ -15,7 +17,7 @@ struct stream;
 
 enum stream_end {
     STREAM_END_EOF,     /* the peer finished its side; writing may still work */
-    STREAM_END_RESET,   /* connection lost */
+    STREAM_END_RESET,   /* connection lost; or TLS that ended without close_notify (a cut) */
     STREAM_END_REFUSED, /* connect: refused, unreachable, no route, name not found */
     STREAM_END_TLS,     /* handshake or certificate refused, or a TLS error */
 };
@@ -41,19 +43,22 @@ struct stream *stream_connect(struct loop *loop, const struct endpoint *to,
 /* Sets or changes who is called (an idle connection gets a new owner). */
 void stream_own(struct stream *stream, const struct stream_handler *handler, void *owner);
 /* Writes the parts in order: what the kernel does not take now is copied and queued.
- * ERR_TOO_LARGE past the queue's bound (64 MiB), ERR_UPSTREAM_CUT when the stream has ended. */
+ * ERR_TOO_LARGE past the queue's bound (64 MiB; nothing was written), ERR_UPSTREAM_CUT when the
+ * stream has ended; when a write fails an on_end(RESET) follows soon. After on_open only. */
 NODISCARD enum err stream_write(struct stream *stream, const struct str *parts, size_t count);
 /* Bytes that wait in our queue. */
 size_t stream_queued(const struct stream *stream);
 void stream_read_stop(struct stream *stream);
 void stream_read_start(struct stream *stream);
-/* FIN after the queue (TLS: close_notify). Reading goes on. */
+/* FIN after the queue (TLS: close_notify). Reading goes on; writing is over. */
 void stream_finish(struct stream *stream);
 /* Drops the queue and closes; memory goes when libuv has let go. NULL is allowed. */
 void stream_close(struct stream *stream);
 /* The same, but with RST instead of FIN. */
 void stream_reset(struct stream *stream);
-/* Writes what is queued (at most grace_ms), then closes; the owner forgets the stream. */
+/* Writes what is queued, sends FIN, reads and forgets what still comes (so that the peer sees our
+ * last bytes and not an RST) until the peer has finished too, at most grace_ms and
+ * LINGER_BYTES_MAX; then closes. The owner forgets the stream. */
 void stream_linger(struct stream *stream, int64_t grace_ms);
 /* True when this stream was accepted on a Unix socket (its peer is the operator). */
 bool stream_is_local(const struct stream *stream);
@@ -67,7 +72,7 @@ struct listen_options {
     struct str address;      /* "127.0.0.1:8787", "[::1]:0", "unix:/path" */
     struct tls_context *tls; /* NULL: plain */
     int backlog;
-    size_t connections_max;
+    size_t connections_max; /* more wait in the backlog */
 };
 
 /* `on_accept` gets a stream without owner: it calls stream_own at once, or stream_close.
@@ -78,4 +83,5 @@ NODISCARD enum err listener_open(struct loop *loop, const struct listen_options 
                                  struct listener **listener, struct fault *fault);
 int listener_port(const struct listener *listener); /* the real one, for ":0"; 0 for unix */
 size_t listener_connections(const struct listener *listener);
-void listener_close(struct listener *listener); /* stops accepting; open streams live on */
+/* Stops accepting; open streams live on. NULL is allowed. */
+void listener_close(struct listener *listener);

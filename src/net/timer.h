@@ -13,7 +13,7 @@
 struct timer {
     struct list link;
     int64_t due_ms;
-    int64_t tick; /* of the slot it is linked in, at or before due_ms */
+    int64_t tick;                        /* of the slot it is linked in, at or before due_ms */
     void (*on_due)(struct timer *timer); /* the timer is stopped already; it may be restarted */
 };
 
