@@ -13,15 +13,15 @@
 #include "net/loop.h"
 
 enum upstream_fail {
-    UPSTREAM_FAIL_CONNECT,    /* refused, unreachable, DNS; nothing was sent */
-    UPSTREAM_FAIL_TLS,        /* certificate or handshake; nothing was sent */
+    UPSTREAM_FAIL_CONNECT,         /* refused, unreachable, DNS; nothing was sent */
+    UPSTREAM_FAIL_TLS,             /* certificate or handshake; nothing was sent */
     UPSTREAM_FAIL_CONNECT_TIMEOUT, /* nothing was sent */
-    UPSTREAM_FAIL_FIRST_BYTE, /* deadline for the answer's head */
-    UPSTREAM_FAIL_IDLE,       /* deadline between bytes */
-    UPSTREAM_FAIL_TOTAL,      /* deadline of the whole call */
-    UPSTREAM_FAIL_RESET,      /* closed or reset before the answer was whole */
-    UPSTREAM_FAIL_INVALID,    /* not HTTP, bad framing, bad compression */
-    UPSTREAM_FAIL_TOO_LARGE,  /* past a bound */
+    UPSTREAM_FAIL_FIRST_BYTE,      /* deadline for the answer's head */
+    UPSTREAM_FAIL_IDLE,            /* deadline between bytes */
+    UPSTREAM_FAIL_TOTAL,           /* deadline of the whole call */
+    UPSTREAM_FAIL_RESET,           /* closed or reset before the answer was whole */
+    UPSTREAM_FAIL_INVALID,         /* not HTTP, bad framing, bad compression */
+    UPSTREAM_FAIL_TOO_LARGE,       /* past a bound */
     UPSTREAM_FAIL_MEMORY,
 };
 const char *upstream_fail_name(enum upstream_fail why);
@@ -42,12 +42,13 @@ struct upstream_target {
     bool simulated; /* no network: the built-in provider answers */
 };
 
-enum { UPSTREAM_PARTS_MAX = 16 };
+enum { UPSTREAM_PARTS_MAX = 15 }; /* with the head they are one writev */
 
 struct upstream_request {
-    struct str path;    /* with query */
-    struct str headers; /* rendered lines (authorization, content-type …), without framing and Host */
-    size_t part_count;  /* the body: spans that live until on_done / on_fail / cancel */
+    struct str path; /* with query */
+    struct str
+        headers; /* rendered lines (authorization, content-type …), without framing and Host */
+    size_t part_count; /* the body: spans that live until on_done / on_fail / cancel */
     struct str parts[UPSTREAM_PARTS_MAX];
 };
 
@@ -55,6 +56,8 @@ struct upstream_header {
     struct str name, value;
 };
 
+/* As on the wire: Content-Length, Transfer-Encoding and Content-Encoding say nothing about the
+ * bytes of on_body, which are unchunked and decoded. Valid during the call of on_head. */
 struct upstream_head {
     int status;
     size_t header_count;
@@ -64,8 +67,10 @@ struct upstream_head {
 struct str upstream_header(const struct upstream_head *head, struct str name);
 
 struct upstream_handler {
-    /* Right before the first byte is handed to the socket: write DISPATCH here. False: do not send
-     * (the call then ends without further callbacks, as after cancel). */
+    /* Right before the first byte is handed to the socket: write DISPATCH here; asked once per
+     * call, also when a pooled connection proves dead and a fresh one follows (which may then fail
+     * to connect). False: do not send (the call then ends without further callbacks, as after
+     * cancel; what upstream_call returns is gone already). */
     bool (*on_dispatch)(void *owner);
     void (*on_head)(void *owner, const struct upstream_head *head); /* never 1xx */
     void (*on_body)(void *owner, struct str bytes);                 /* decoded, unchunked */
@@ -85,7 +90,9 @@ struct upstream_call *upstream_call(struct upstream_client *client,
                                     const struct upstream_target *target,
                                     const struct upstream_request *request, struct arena *arena,
                                     const struct upstream_handler *handler, void *owner);
-void upstream_pause(struct upstream_call *call);  /* deadlines for idle stand still */
+/* No on_body until upstream_resume, which never calls back itself; the idle deadline stands still.
+ * The end may still be told: on_done when the last byte was given before, on_fail at any time. */
+void upstream_pause(struct upstream_call *call);
 void upstream_resume(struct upstream_call *call);
 /* The answer may be longer than the plain bound: a stream (UPSTREAM_STREAM_BYTES_MAX). */
 void upstream_allow_stream(struct upstream_call *call);
