@@ -15,9 +15,9 @@
 struct journal;
 
 struct journal_options {
-    struct str directory;   /* made when missing, 0700; locked against a second process */
-    size_t segment_bytes;   /* 0: JOURNAL_SEGMENT_BYTES; halved down to 256 KiB when space is short */
-    int sync_ms;            /* 0: JOURNAL_SYNC_MS */
+    struct str directory; /* made when missing, 0700; locked against a second process */
+    size_t segment_bytes; /* 0: JOURNAL_SEGMENT_BYTES; halved down to 256 KiB when space is short */
+    int sync_ms;          /* 0: JOURNAL_SYNC_MS */
     struct clock *clock;
 };
 
@@ -41,7 +41,8 @@ struct journal_opened {
 NODISCARD enum err journal_open(const struct journal_options *options, struct journal **journal,
                                 struct journal_opened *opened, struct fault *fault);
 /* Calls for every record with lsn >= from, in order; stops at false. Before appending, or from the
- * projection thread up to journal_last_lsn. */
+ * projection thread up to journal_last_lsn. Payloads stay where they are until trimmed.
+ * ERR_CORRUPT: `from` was trimmed. */
 typedef bool journal_visit(void *owner, const struct journal_record *record);
 NODISCARD enum err journal_replay(struct journal *journal, uint64_t from, journal_visit *visit,
                                   void *owner, struct fault *fault);
@@ -72,7 +73,8 @@ bool journal_wait(struct journal *journal, uint64_t after, int timeout_ms);
 void journal_trim(struct journal *journal, uint64_t before);
 
 struct journal_figures {
-    uint64_t last_lsn, synced_lsn, bytes, syncs, segments;
+    uint64_t last_lsn, synced_lsn, syncs, segments;
+    uint64_t bytes;       /* of all segments on the disk, prepared ones too */
     int64_t last_sync_us; /* how long the last fdatasync took */
     bool healthy;
 };
