@@ -9,10 +9,12 @@ enum row_origin { ORIGIN_FILE, ORIGIN_RUNTIME }; /* the configuration file, or m
 struct customer_row {
     struct str id, currency;
     enum row_origin origin;
-    bool unlimited;     /* no credit is needed; what it uses becomes receivable */
-    int status;         /* enum customer_status of book.h */
+    bool unlimited; /* no credit is needed; what it uses becomes receivable */
+    int status;     /* enum customer_status of book.h */
     int64_t created_us;
-    struct money overdraft, debt;
+    struct money overdraft,
+        debt; /* debt: 0 in rows the projector makes: it is a counter, "total/debt" */
+    int64_t requests_per_minute, tokens_per_minute, concurrent_max; /* of all keys; 0: no limit */
 };
 
 struct key_row {
@@ -20,18 +22,19 @@ struct key_row {
     unsigned char hash[32];
     enum row_origin origin;
     int status;
-    int64_t created_us, expires_us; /* 0: never */
+    int64_t created_us, expires_us;                                 /* 0: never */
     int64_t requests_per_minute, tokens_per_minute, concurrent_max; /* 0: no limit */
 };
 
 struct grant_row {
     struct str id, customer_id, category, source_type, source_id;
-    struct money amount, remaining; /* posted; holds are not in here */
+    struct money amount, remaining;                         /* posted; holds are not in here */
     int64_t priority, effective_us, expires_us, created_us; /* expires_us 0: never */
     int status;
 };
 
-/* A counter of a calendar window, or the state of a limiter; keyed text, so that one table serves. */
+/* A counter of a calendar window, or the state of a limiter; keyed text, so that one table serves.
+ */
 struct counter_row {
     struct str customer_id, name; /* "key/<id>/tokens/minute", "window/<rule>/<start>" … */
     int64_t value;
@@ -52,7 +55,8 @@ struct usage_row {
     int http_status, attempts, cache_level;
     struct usage usage;
     uint32_t price_version;
-    struct money cost, charged, covered, overage, debt, held; /* cost = charged+covered+overage+debt */
+    struct money cost, charged, covered, overage, debt,
+        held;                                       /* cost = charged+covered+overage+debt */
     int64_t started_us, first_byte_us, finished_us; /* wall; first_byte_us 0: none came */
     int64_t ledger_txn;
 };
@@ -67,14 +71,15 @@ struct bucket_row { /* sums over 15 minutes of UTC */
 };
 
 struct ledger_entry_row {
-    struct str account; /* "credit", "receivable", "debt" of a customer; "revenue", … of the house */
+    struct str
+        account; /* "credit", "receivable", "debt" of a customer; "revenue", … of the house */
     struct str customer_id; /* empty: the house */
     struct str grant_id;
     struct money amount;
 };
 
 struct ledger_txn_row {
-    int64_t id; /* the last lsn it covers */
+    int64_t id; /* the first lsn it covers: known when the first of its usage rows is written */
     struct str kind, source_type, source_id, currency; /* (kind, source_type, source_id) unique */
     int64_t at_us;
     size_t entry_count;

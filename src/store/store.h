@@ -12,14 +12,15 @@ struct store;
 
 /* Where the projection stands; stored with the rows. */
 struct store_position {
-    uint64_t applied_lsn;  /* every record up to here is in the rows */
-    uint64_t recover_lsn;  /* replay must start here to rebuild the live holds (<= applied_lsn + 1) */
+    uint64_t applied_lsn; /* every record up to here is in the rows */
+    uint64_t
+        recover_lsn; /* replay must start here to rebuild the live holds (<= applied_lsn + 1) */
 };
 
 struct usage_query {
     struct str customer_id, key_id, request_id, model, provider; /* empty: any */
     int64_t since_us, until_us;                                  /* by finished_us; 0: open */
-    uint64_t before_lsn;                                         /* paging, newest first; 0: newest */
+    uint64_t before_lsn; /* paging, newest first; 0: newest */
     size_t limit;
     bool oldest_first;
 };
@@ -48,6 +49,10 @@ struct store_ops {
     enum err (*customer_put)(struct store *, const struct customer_row *, struct fault *);
     enum err (*key_put)(struct store *, const struct key_row *, struct fault *);
     enum err (*grant_put)(struct store *, const struct grant_row *, struct fault *);
+    /* What is left of a grant; its status too unless -1. ERR_STORE_FAILED: there is no such grant.
+     */
+    enum err (*grant_left)(struct store *, struct str id, struct money remaining, int status,
+                           struct fault *);
     enum err (*counter_put)(struct store *, const struct counter_row *, struct fault *);
     enum err (*hold_put)(struct store *, const struct hold_row *, struct fault *);
     enum err (*hold_delete)(struct store *, struct str id, struct fault *);
@@ -55,7 +60,8 @@ struct store_ops {
     enum err (*bucket_add)(struct store *, const struct bucket_row *, struct fault *); /* sums up */
     enum err (*ledger_add)(struct store *, const struct ledger_txn_row *, struct fault *);
     enum err (*idempotency_put)(struct store *, const struct idempotency_row *, struct fault *);
-    enum err (*forget)(struct store *, int64_t now_us, struct fault *); /* expired counters, keys of idempotency */
+    enum err (*forget)(struct store *, int64_t now_us,
+                       struct fault *); /* expired counters, keys of idempotency */
     /* --- reading: any store thread ------------------------------------------------------------ */
     enum err (*position)(struct store *, struct store_position *, struct fault *);
     enum err (*customers)(struct store *, customer_visit *, void *owner, struct fault *);

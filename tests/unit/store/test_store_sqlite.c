@@ -1,0 +1,198 @@
+/* test_store_sqlite.c - the SQLite backend keeps the contract of store.h, and what is its own: file
+ * modes, migrations, foreign and newer files, a second process, the size of the log. */
+#include "../../contract/store_contract.c"
+#include "store/sqlite/sqlite_int.h"
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char folder[64], file[96];
+
+static void file_remove(void)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", ".lock", ".before-schema-2"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", file, endings[i]);
+        unlink(name);
+    }
+}
+
+static struct store *open_again(void)
+{
+    struct store *opened;
+    fault = (struct fault){.code = ERR_OK};
+    if (store_sqlite_open(str_of(file), &opened, &fault) != ERR_OK)
+        fail_msg("open: %s", fault.detail);
+    return opened;
+}
+
+static struct store *open_fresh(void)
+{
+    file_remove();
+    return open_again();
+}
+
+static unsigned mode_of(const char *ending)
+{
+    char name[128];
+    struct stat status;
+    snprintf(name, sizeof name, "%s%s", file, ending);
+    assert_int_equal(stat(name, &status), 0);
+    return status.st_mode & 0777;
+}
+
+static int64_t number_of(const char *sql)
+{
+    sqlite3 *connection;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(file, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(connection, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t const number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(connection);
+    return number;
+}
+
+static void run_sql(const char *sql)
+{
+    sqlite3 *connection;
+    assert_int_equal(sqlite3_open(file, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(connection, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(connection);
+}
+
+static void refused(const char *says)
+{
+    struct store *opened;
+    fault = (struct fault){.code = ERR_OK};
+    assert_int_equal(store_sqlite_open(str_of(file), &opened, &fault), ERR_STORE_FAILED);
+    assert_null(opened);
+    if (strstr(fault.detail, says) == NULL)
+        fail_msg("%s, not %s", fault.detail, says);
+}
+
+static void test_files_are_private(void **state)
+{
+    (void)state;
+    store = open_fresh();
+    begin();
+    commit(1, 2);
+    assert_int_equal(mode_of(""), 0600);
+    assert_int_equal(mode_of("-wal"), 0600);
+    assert_int_equal(mode_of("-shm"), 0600);
+    store->ops->close(store);
+}
+
+static void test_files_that_are_refused(void **state)
+{
+    (void)state;
+    file_remove();
+    run_sql("CREATE TABLE somebody (elses TEXT)");
+    refused("not a Cota database");
+    store = open_fresh();
+    store->ops->close(store);
+    run_sql("UPDATE meta SET value = 99 WHERE name = 'schema_version'");
+    refused("newer");
+    file_remove();
+    FILE *text = fopen(file, "w");
+    assert_non_null(text);
+    for (int i = 0; i < 1000; i++)
+        fputs("this is not a database, is it?", text);
+    fclose(text);
+    refused("not a database");
+    file_remove();
+    assert_int_equal(mkdir(file, 0700), 0);
+    refused("database");
+    rmdir(file);
+}
+
+static void test_one_writing_process(void **state)
+{
+    (void)state;
+    store = open_fresh();
+    pid_t const child = fork();
+    if (child == 0) {
+        struct store *second;
+        struct fault own = {.code = ERR_OK};
+        enum err const err = store_sqlite_open(str_of(file), &second, &own);
+        _exit(err == ERR_STORE_FAILED && strstr(own.detail, "another process") != NULL ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    store->ops->close(store);
+    store = open_again();
+    store->ops->close(store);
+}
+
+/* A database of version 1 with rows becomes today's; a copy of before stays beside it. */
+static void test_migration(void **state)
+{
+    (void)state;
+    sqlite3 *connection;
+    file_remove();
+    run_sql("PRAGMA application_id = 1129272385; PRAGMA journal_mode = WAL");
+    assert_int_equal(sqlite3_open(file, &connection), SQLITE_OK);
+    OK(schema_migrate(connection, file, 1, &fault));
+    sqlite3_close(connection);
+    run_sql("INSERT INTO ledger_txn VALUES (1, 'grant', 't', 's', 'USD', 5);"
+            "INSERT INTO ledger_entry VALUES (1, 0, 'credit', 'a', NULL, 77), (1, 1, 'cash', NULL,"
+            " NULL, -77)");
+    assert_int_equal(number_of("SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 0);
+    store = open_again();
+    assert_int_equal(ledger_sum("a", "credit"), 77);
+    store->ops->close(store);
+    assert_int_equal(number_of("SELECT count(*) FROM ledger"), 2); /* a view of step 2 */
+    assert_int_equal(number_of("SELECT count(*) FROM reservation"), 0);
+    assert_int_equal(number_of("SELECT count(*) FROM balance"), 0);
+    assert_int_equal(mode_of(".before-schema-2"), 0600);
+    char backup[128];
+    snprintf(backup, sizeof backup, "%s.before-schema-2", file);
+    assert_int_equal(rename(backup, file), 0);
+    assert_int_equal(number_of("SELECT amount_nano FROM ledger_entry WHERE number = 0"), 77);
+    assert_int_equal(number_of("SELECT value FROM meta WHERE name = 'schema_version'"), 1);
+}
+
+/* The log is folded back by the writer when it is large, and does not grow for ever. */
+static void test_the_log_stays_small(void **state)
+{
+    (void)state;
+    char name[128];
+    struct stat status;
+    store = open_fresh();
+    for (uint64_t batch = 0; batch < 60; batch++) {
+        begin();
+        for (uint64_t i = 1; i <= 2000; i++) {
+            char request[24];
+            snprintf(request, sizeof request, "request-%llu", (unsigned long long)i);
+            struct usage_row const row = usage_make(batch * 2000 + i, "a", request);
+            OK(store->ops->usage_add(store, &row, &fault));
+        }
+        commit(batch * 2000 + 2000, batch * 2000 + 2001);
+    }
+    snprintf(name, sizeof name, "%s-wal", file);
+    assert_int_equal(stat(name, &status), 0);
+    assert_true(status.st_size < 2 * WAL_PAGES_CHECKPOINT * 4096);
+    store->ops->close(store);
+    assert_true(stat(name, &status) != 0); /* a clean end leaves one file */
+}
+
+int main(void)
+{
+    struct store_contract const doors = {.open_fresh = open_fresh, .open_again = open_again};
+    snprintf(folder, sizeof folder, "%s/cota-store-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (mkdtemp(folder) == NULL)
+        return 1;
+    snprintf(file, sizeof file, "%s/cota.db", folder);
+    const struct CMUnitTest own[] = {
+        cmocka_unit_test(test_files_are_private),   cmocka_unit_test(test_files_that_are_refused),
+        cmocka_unit_test(test_one_writing_process), cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_the_log_stays_small),
+    };
+    int const failed = store_contract_run(&doors) + cmocka_run_group_tests(own, NULL, NULL);
+    file_remove();
+    rmdir(folder);
+    return failed;
+}
