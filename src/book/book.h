@@ -1,8 +1,8 @@
 /* book.h - the runtime truth: customers, keys, balances, limits, holds. Decides; the journal keeps.
  *
- * What:  reserve -> dispatch -> settle | release | expire, exactly once (domain.md 5.5): everything is
- *        tested first, then everything is committed, in one short critical section per customer.
- *        Every effect is journalled inside that section, so replay gives the same state.
+ * What:  reserve -> dispatch -> settle | release | expire, exactly once (domain.md 5.5): all is
+ *        tested first, then all is committed, in one short critical section per customer. Every
+ *        effect is journalled inside that section, so replay gives the same state.
  * Not:   sockets, HTTP, the database (project.h writes it from the journal), prices' origin.
  * Rules: any thread. No call here blocks on a disk, except where it says so.
  */
@@ -29,7 +29,7 @@ NODISCARD enum err book_new(const struct book_options *options, struct book **bo
                             struct fault *fault);
 void book_free(struct book *book);
 
-/* --- keys -------------------------------------------------------------------------------------- */
+/* --- keys ---------------------------------------------------------------------------------- */
 enum customer_status { CUSTOMER_ACTIVE, CUSTOMER_SUSPENDED, CUSTOMER_CLOSED };
 enum key_status { KEY_ACTIVE, KEY_REVOKED };
 
@@ -42,13 +42,13 @@ const struct customer *key_customer(const struct key *key);
 struct str customer_id(const struct customer *customer);
 bool customer_unlimited(const struct customer *customer);
 
-/* --- a call's money ------------------------------------------------------------------------------ */
+/* --- a call's money ------------------------------------------------------------------------ */
 /* What a call is about: written into its records, so that even an orphan has a full usage row. */
 struct call_context {
     struct str request_id, user, feature, module, profile, group;
     struct str endpoint, model, provider, upstream_model;
     bool stream;
-    int64_t started_us;              /* wall */
+    int64_t started_us;               /* wall */
     const unsigned char *idempotency; /* 32-byte hash of the Idempotency-Key, or NULL */
 };
 
@@ -60,9 +60,9 @@ struct reservation {
     struct usage estimate; /* upper bound */
     int64_t orphan_input;  /* input tokens to charge if we die after DISPATCH (our own count) */
     int64_t choices;       /* n: output of the estimate is choices x the output cap */
-    int64_t output_min;    /* > 0: may be shrunk to what credit allows, not below this (per choice) */
-    int64_t deadline_us;   /* wall: the hold expires then */
-    bool rate_taken;       /* a repeated try of the same call: the request rate was taken already */
+    int64_t output_min;  /* > 0: may be shrunk to what credit allows, not below this (per choice) */
+    int64_t deadline_us; /* wall: the hold expires then */
+    bool rate_taken;     /* a repeated try of the same call: the request rate was taken already */
 };
 
 enum refusal_scope { SCOPE_NONE, SCOPE_KEY, SCOPE_USER, SCOPE_PLAN, SCOPE_CUSTOMER, SCOPE_CREDIT };
@@ -74,10 +74,10 @@ struct admission {
     int64_t requests_limit, requests_remaining, requests_reset_us;
     int64_t tokens_limit, tokens_remaining, tokens_reset_us;
     enum refusal_scope scope;
-    int64_t retry_after_us;   /* 0: no use in waiting for a clock */
-    bool holds_in_the_way;    /* refused only because of holds that will end: try again soon */
-    int64_t output_cap;       /* per choice, after shrinking; what to send upstream */
-    struct money available;   /* credit left, holds counted as gone */
+    int64_t retry_after_us; /* 0: no use in waiting for a clock */
+    bool holds_in_the_way;  /* refused only because of holds that will end: try again soon */
+    int64_t output_cap;     /* per choice, after shrinking; what to send upstream */
+    struct money available; /* credit left, holds counted as gone */
 };
 
 /* ERR_OK: *hold is the caller's (book_unref). ERR_CREDIT_SHORT, ERR_RATE_LIMITED,
@@ -101,8 +101,8 @@ struct settlement {
 struct settled {
     struct money cost, charged, covered, overage, debt; /* cost = the sum of the others */
     struct money available;
-    uint64_t lsn;     /* of the record: wait for it to be durable if you must */
-    bool repeated;    /* it was settled before: the stored result, nothing changed */
+    uint64_t lsn;  /* of the record: wait for it to be durable if you must */
+    bool repeated; /* it was settled before: the stored result, nothing changed */
 };
 /* Never fails: its room in the journal was promised. On a released hold: nothing changes. */
 void book_settle(struct book *book, struct hold *hold, const struct settlement *how,
@@ -113,7 +113,7 @@ void book_unref(struct hold *hold);
 /* Expires holds whose deadline has passed; call every 100 ms or so. Returns how many. */
 size_t book_sweep(struct book *book);
 
-/* --- idempotency ----------------------------------------------------------------------------------- */
+/* --- idempotency --------------------------------------------------------------------------- */
 enum idempotency_state {
     IDEMPOTENCY_NEW,       /* go on; end with _finish or _abandon */
     IDEMPOTENCY_IN_FLIGHT, /* 409 */
@@ -132,7 +132,8 @@ enum idempotency_state book_idempotency_begin(struct book *book, const struct cu
                                               const unsigned char fingerprint[32],
                                               struct arena *arena,
                                               struct idempotency_answer *answer);
-/* Keeps the answer for 24 hours, journalled. Bodies above 1 MiB are not kept: later tries get LOST. */
+/* Keeps the answer for 24 hours, journalled. Bodies above 1 MiB are not kept: later tries get LOST.
+ */
 void book_idempotency_finish(struct book *book, const struct customer *customer,
                              const unsigned char key_hash[32],
                              const struct idempotency_answer *answer);

@@ -50,11 +50,13 @@ void book_keys(struct book *book, struct str customer_id, key_row_visit *visit, 
 typedef bool customer_row_visit(void *owner, const struct customer_row *row);
 void book_customers(struct book *book, customer_row_visit *visit, void *owner);
 
+enum grant_status { GRANT_ACTIVE, GRANT_EXPIRED };
+
 struct grant_wanted {
     struct str customer_id, category; /* "paid", "promo", "included", "bonus", "adjustment" */
     struct money amount;              /* > 0 */
     int64_t priority, effective_us, expires_us; /* 0: now; 0: never */
-    struct str source_type, source_id; /* unique together: the same grant is given once */
+    struct str source_type, source_id;          /* unique together: the same grant is given once */
 };
 /* Durable before it returns. *existed: it was given before; nothing changed. */
 NODISCARD enum err book_grant(struct book *book, const struct grant_wanted *want, bool *existed,
@@ -64,7 +66,7 @@ size_t book_expire_grants(struct book *book);
 
 struct balance {
     struct money granted, consumed, breakage; /* granted = remaining + consumed + breakage */
-    struct money remaining, held, available;  /* available = remaining - held (+ overdraft) - debt */
+    struct money remaining, held, available; /* available = remaining - held (+ overdraft) - debt */
     struct money overage, debt, settled_cost, covered;
     int64_t holds; /* live ones */
 };

@@ -1,0 +1,141 @@
+/* auth.c - from a secret to a key: two hashes, and a cache in front of the dear one.
+ *
+ * What:  the book knows keyed BLAKE2b-256 hashes only. Each thread remembers the keys it has seen
+ * by a SipHash-128 of the secret under a key drawn for this process, so that a repeated key costs
+ * no lock and no BLAKE2b. The cache holds no status: that is read from the key itself, each time,
+ * so that a revoked key is refused at the very next request of every thread.
+ */
+#include "base/secret.h"
+#include "book/customer_int.h"
+#include <sodium.h>
+#include <stdlib.h>
+
+enum { CACHE_SLOTS = 1024 };
+
+struct cache_slot {
+    uint64_t hash[2];
+    uint64_t book; /* serial; 0: empty */
+    struct key *key;
+};
+_Static_assert(sizeof(((struct cache_slot *)0)->hash) == crypto_shorthash_siphashx24_BYTES,
+               "a slot holds a whole hash");
+_Static_assert(KEY_HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
+
+static unsigned char cache_key[crypto_shorthash_siphashx24_KEYBYTES];
+static pthread_once_t cache_key_once = PTHREAD_ONCE_INIT;
+
+static void cache_key_draw(void)
+{
+    MUST(sodium_init() >= 0);
+    randombytes_buf(cache_key, sizeof cache_key);
+}
+
+static void hash_secret(const struct book *book, struct str secret,
+                        unsigned char hash[KEY_HASH_BYTES])
+{
+    MUST(crypto_generichash(hash, KEY_HASH_BYTES, (const unsigned char *)secret.ptr, secret.len,
+                            book->pepper, sizeof book->pepper) == 0);
+}
+
+void book_hash_secret(const struct book *book, struct str secret,
+                      unsigned char hash[KEY_HASH_BYTES])
+{
+    hash_secret(book, secret, hash);
+}
+
+static struct key_shard *shard_of(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
+{
+    return &book->key_shards[hash[0] % KEY_SHARDS];
+}
+
+static struct str hash_text(const unsigned char hash[KEY_HASH_BYTES])
+{
+    return str_make((const char *)hash, KEY_HASH_BYTES);
+}
+
+struct key *book_find_key(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
+{
+    struct key_shard *shard = shard_of(book, hash);
+    pthread_rwlock_rdlock(&shard->lock);
+    struct key *key = map_get(&shard->keys, hash_text(hash));
+    pthread_rwlock_unlock(&shard->lock);
+    /* The map compares early-out, but on a keyed hash that nobody outside can steer. */
+    return key && secret_equal(hash_text(key->hash), hash_text(hash)) ? key : NULL;
+}
+
+enum err book_add_key(struct book *book, struct key *key)
+{
+    struct key_shard *shard = shard_of(book, key->hash);
+    pthread_rwlock_wrlock(&shard->lock);
+    enum err const err = map_put(&shard->keys, hash_text(key->hash), key);
+    pthread_rwlock_unlock(&shard->lock);
+    if (err != ERR_OK)
+        return err;
+    struct customer *customer = key->customer;
+    pthread_mutex_lock(&customer->lock);
+    *customer->keys_end = key;
+    customer->keys_end = &key->next;
+    customer->key_count++;
+    pthread_mutex_unlock(&customer->lock);
+    atomic_fetch_add(&book->key_count, 1);
+    return ERR_OK;
+}
+
+static struct key *find_cached(struct book *book, struct str secret)
+{
+    static _Thread_local struct cache_slot cache[CACHE_SLOTS];
+    uint64_t hash[2];
+    pthread_once(&cache_key_once, cache_key_draw);
+    crypto_shorthash_siphashx24((unsigned char *)hash, (const unsigned char *)secret.ptr,
+                                secret.len, cache_key);
+    struct cache_slot *slot = &cache[hash[0] % CACHE_SLOTS];
+    if (slot->book == book->serial && slot->hash[0] == hash[0] && slot->hash[1] == hash[1])
+        return slot->key;
+    unsigned char strong[KEY_HASH_BYTES];
+    hash_secret(book, secret, strong);
+    struct key *key = book_find_key(book, strong);
+    if (key)
+        *slot = (struct cache_slot){{hash[0], hash[1]}, book->serial, key};
+    return key;
+}
+
+static bool has_expired(struct book *book, const struct key *key)
+{
+    int64_t const expires_us = atomic_load_explicit(&key->expires_us, memory_order_acquire);
+    return expires_us > 0 && clock_wall_us(book->clock) >= expires_us;
+}
+
+enum err book_authenticate(struct book *book, struct str secret, const struct key **key,
+                           struct fault *fault)
+{
+    struct key *found = NULL;
+    *key = NULL;
+    if (secret.len >= KEY_SECRET_BYTES_MIN && secret.len <= KEY_SECRET_BYTES_MAX)
+        found = find_cached(book, secret);
+    if (!found)
+        return fault_set(fault, ERR_KEY_INVALID, "no key has this secret");
+    if (atomic_load_explicit(&found->status, memory_order_acquire) != KEY_ACTIVE)
+        return fault_set(fault, ERR_KEY_REVOKED, "key %.*s", ULID_TEXT_BYTES, found->id_text);
+    if (has_expired(book, found))
+        return fault_set(fault, ERR_KEY_EXPIRED, "key %.*s", ULID_TEXT_BYTES, found->id_text);
+    if (atomic_load_explicit(&found->customer->status, memory_order_acquire) != CUSTOMER_ACTIVE)
+        return fault_set(fault, ERR_CUSTOMER_SUSPENDED, "customer %.*s",
+                         STR_ARG(found->customer->id));
+    *key = found;
+    return ERR_OK;
+}
+
+struct str key_id(const struct key *key)
+{
+    return str_make(key->id_text, ULID_TEXT_BYTES);
+}
+
+struct str key_name(const struct key *key)
+{
+    return key->name;
+}
+
+const struct customer *key_customer(const struct key *key)
+{
+    return key->customer;
+}

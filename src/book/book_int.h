@@ -1,0 +1,122 @@
+/* book_int.h - the objects of the book, for the files of this folder and the auditor's comparison.
+ *
+ * Rules: everything of a customer, its keys' meters, its grants, counters and holds' states is
+ * under customer->lock. Lock order: manage -> customer -> journal; shard and idempotency locks are
+ *        leaves. Customers and keys are never freed while the book lives.
+ */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "base/must.h"
+#include "book/record.h"
+#include "core/waterfall.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The wheel has a bucket per second; later deadlines wait another turn. */
+enum { KEY_SHARDS = 16, HOLD_SHARDS = 16, WHEEL_SECONDS = 512, KEY_HASH_BYTES = 32 };
+
+struct limits { /* 0: no limit */
+    struct gcra_limit requests, tokens;
+    int64_t concurrent_max;
+};
+struct meter { /* the state that limits are held against */
+    struct gcra requests, tokens;
+    int64_t live, tokens_held;
+};
+
+struct grant {
+    struct waterfall_grant funds; /* first: the waterfall's view is the grant */
+    struct customer *customer;
+    struct grant *next; /* of the customer, oldest first */
+    struct money amount;
+    enum grant_status status;
+    uint64_t lsn;   /* of its record: durable before anyone hears of it */
+    struct str key; /* source_type 0x1f source_id */
+    struct str category, source_type, source_id;
+    char texts[];
+};
+
+struct counter { /* of one rule in one calendar window */
+    struct counter *next;
+    uint32_t rule;
+    enum window_kind kind;
+    enum metric metric;
+    int64_t start_us, end_us, used, held;
+    size_t lines; /* of holds that may still end here; 0 and over: forgotten */
+};
+
+struct customer {
+    pthread_mutex_t lock;
+    _Atomic int status;
+    _Atomic bool unlimited;
+    struct limits limits;
+    struct meter meter;
+    struct money overdraft;
+    struct record_totals totals;
+    int64_t grants_held, overage_held, overdraft_held, last_us;
+    const struct waterfall_grant **active; /* in waterfall order, with something remaining */
+    size_t active_count, active_capacity, key_count;
+    struct counter *counters;
+    struct policy policy;
+    struct grant *grants, **grants_end;
+    struct key *keys, **keys_end;
+    struct str id, currency;
+    enum row_origin origin;
+    int64_t created_us;
+    char texts[CUSTOMER_ID_BYTES_MAX + 16];
+};
+
+struct key {
+    struct customer *customer;
+    _Atomic int status;
+    _Atomic int64_t expires_us;
+    struct limits limits;
+    struct meter meter;
+    struct ulid id;
+    struct key *next; /* of the customer, oldest first */
+    unsigned char hash[KEY_HASH_BYTES];
+    struct str name, prefix;
+    enum row_origin origin;
+    bool unwritten; /* revoked, but the journal did not take it */
+    int64_t created_us;
+    char id_text[ULID_TEXT_BYTES];
+    char texts[KEY_NAME_BYTES_MAX + 16];
+};
+
+struct hold_shard {
+    pthread_mutex_t lock;
+    int64_t swept_s; /* no hold goes into a bucket before this second */
+    int64_t retry_s; /* where the next sweep begins; <= swept_s */
+    int64_t live, expired_count;
+    int64_t reserves, settles, releases, expiries, refusals;
+    struct list wheel[WHEEL_SECONDS];
+    struct list expired; /* oldest first */
+} __attribute__((aligned(64)));
+
+struct key_shard { /* keys by hash */
+    pthread_rwlock_t lock;
+    struct map keys;
+} __attribute__((aligned(64)));
+
+struct idempotency; /* idempotency.h */
+struct book {
+    struct journal *journal;
+    struct clock *clock;
+    unsigned char pepper[32];
+    uint64_t serial; /* tells books apart in the threads' caches */
+    pthread_mutex_t manage;
+    struct random random;    /* under manage */
+    struct map sources;      /* grants by source, under manage */
+    struct grant **expiring; /* heap by expiry, under manage */
+    size_t expiring_count, expiring_capacity;
+    pthread_rwlock_t customers_lock;
+    struct map customers; /* by id */
+    _Atomic int64_t key_count, customer_count, swept_us;
+    struct key_shard key_shards[KEY_SHARDS];
+    struct hold_shard hold_shards[HOLD_SHARDS];
+    struct idempotency *idempotency;
+    struct map replayed; /* holds by id, while replaying only */
+    bool replayed_whole; /* records newer than the rows have begun */
+    uint64_t mismatches;
+};

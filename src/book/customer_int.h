@@ -1,0 +1,55 @@
+/* customer_int.h - what the files of the book ask of one customer; under customer->lock. */
+#pragma once
+#include "book/book_int.h"
+
+/* Wall time that never goes back for this customer, whatever the clock does. */
+int64_t customer_now_us(const struct book *book, struct customer *customer);
+
+/* Everything that can pay, holds counted as gone; `ignore_holds`: as if they had all ended.
+ * This is where leases go: with a shared store (issue: many nodes) a node may only pay from the
+ * slices of balance and windows it has leased, so the rooms are cut to the slice here and in
+ * customer_window_room, and nowhere else. One node owns everything: its lease has no end. */
+struct waterfall_funds customer_funds(const struct customer *customer, int64_t now_us,
+                                      bool ignore_holds);
+/* What a window's rule still admits; may be negative. */
+int64_t customer_window_room(const struct counter *counter, int64_t limit, bool ignore_holds);
+/* Credit left: grants - holds + overdraft - debt; may be negative. */
+struct money customer_available(const struct customer *customer, int64_t now_us);
+
+/* The counter of a rule's window; made when there is none. NULL: memory is short. */
+struct counter *customer_counter(struct customer *customer, const struct record_window_line *line);
+/* Drops counters of windows that are over and that no hold can end in any more. Not between
+ * customer_counter and effect_reserve: a hold that is being made has no lines yet. */
+void customer_forget_counters(struct customer *customer);
+struct grant *customer_grant(const struct customer *customer, struct ulid id);
+
+/* Puts a grant into the order of paying. ERR_NO_MEMORY, ERR_TOO_LARGE (GRANTS_ACTIVE_MAX). */
+NODISCARD enum err customer_activate(struct customer *customer, struct grant *grant);
+void customer_deactivate(struct customer *customer, struct grant *grant);
+static inline struct grant *grant_of(const struct waterfall_grant *funds)
+{
+    return LIST_OWNER(funds, struct grant, funds);
+}
+
+/* Made, not yet in the book; freed by customer_free. NULL: memory is short. */
+struct customer *customer_new(struct str id, struct str currency);
+void customer_free(struct customer *customer);
+struct grant *grant_new(struct customer *customer, const struct grant_row *row);
+/* At the end of the customer's list; the customer owns it from then on. */
+void customer_link_grant(struct customer *customer, struct grant *grant);
+
+struct limits limits_of(int64_t requests_per_minute, int64_t tokens_per_minute,
+                        int64_t concurrent_max);
+
+/* The book's maps: insert once, never removed. */
+NODISCARD enum err book_add_customer(struct book *book, struct customer *customer);
+NODISCARD enum err book_add_key(struct book *book, struct key *key);
+struct customer *book_find_customer(const struct book *book, struct str id);
+struct key *book_find_key(struct book *book, const unsigned char hash[KEY_HASH_BYTES]);
+struct key *customer_key(const struct customer *customer, struct ulid id);
+/* A key that is in no map yet; name and prefix are copied. NULL: memory is short. */
+struct key *key_new(struct customer *customer, const struct key_row *row);
+void book_hash_secret(const struct book *book, struct str secret,
+                      unsigned char hash[KEY_HASH_BYTES]);
+/* Known by its source, and expired when its time comes. ERR_NO_MEMORY. Under book->manage. */
+NODISCARD enum err book_add_grant(struct book *book, struct grant *grant);

@@ -1,0 +1,149 @@
+/* funds.c - who pays for a call, and how much output the credit buys when it is short. */
+#include "book/attempt.h"
+#include "book/customer_int.h"
+
+/* What included quota and funds look like for one call, holds counted as gone or not. */
+struct purse {
+    const struct allowance *allowance; /* NULL: none */
+    int64_t quota;                     /* what it still covers */
+    struct waterfall_funds funds;
+};
+
+static struct purse purse_of(const struct attempt *attempt, bool ignore_holds)
+{
+    const struct customer *customer = attempt->customer;
+    const struct hold *hold = attempt->hold;
+    struct purse purse = {.funds = customer_funds(customer, attempt->now_us, ignore_holds)};
+    if (!customer->policy.allowance.present || hold->window_count == 0)
+        return purse;
+    const struct counter *counter = hold->windows[hold->window_count - 1].counter;
+    if (counter->rule != RULE_ALLOWANCE)
+        return purse; /* memory was short: refused already */
+    int64_t const limit = customer->policy.allowance.limit;
+    int64_t const room = customer_window_room(counter, limit, ignore_holds);
+    purse.allowance = &customer->policy.allowance;
+    purse.quota = room > 0 ? room : 0;
+    return purse;
+}
+
+struct price_tag {
+    int64_t due, covered;
+};
+
+static struct price_tag tag_of(const struct purse *purse, struct money cost, int64_t tokens)
+{
+    if (!purse->allowance)
+        return (struct price_tag){cost.nano, 0};
+    int64_t metric = 1;
+    if (purse->allowance->metric == METRIC_TOKENS)
+        metric = tokens;
+    else if (purse->allowance->metric == METRIC_COST)
+        metric = cost.nano;
+    int64_t const covered = metric < purse->quota ? metric : purse->quota;
+    return (struct price_tag){coverage_due(cost.nano, metric, covered), covered};
+}
+
+/* Would the call with `output` tokens per choice be funded by `credit`? */
+static bool fits(const struct attempt *attempt, const struct purse *purse, int64_t output,
+                 int64_t credit)
+{
+    struct usage usage = attempt->estimate;
+    struct money cost;
+    usage.tokens[POOL_OUTPUT] = output * attempt->want->choices;
+    if (price_cost(&attempt->want->price, &usage, &cost) != ERR_OK)
+        return false;
+    return tag_of(purse, cost, usage_total(&usage)).due <= credit;
+}
+
+/* Most output per choice, up to what was asked for, that can be paid; 0: none. What is due grows
+ * with the output, so halving finds it; without quota it is one division. */
+static int64_t affordable(const struct attempt *attempt, const struct purse *purse)
+{
+    const struct reservation *want = attempt->want;
+    struct waterfall const all = waterfall_allocate(&purse->funds, INT64_MAX);
+    int64_t const credit = INT64_MAX - all.left;
+    int64_t const asked = attempt->estimate.tokens[POOL_OUTPUT] / want->choices;
+    struct usage input = attempt->estimate;
+    input.tokens[POOL_OUTPUT] = 0;
+    int64_t low =
+        price_affordable_output(&want->price, &input, (struct money){credit}, want->choices);
+    if (low >= asked)
+        return asked;
+    if (purse->quota == 0)
+        return low;
+    if (low == 0 && !fits(attempt, purse, 0, credit))
+        return 0;
+    for (int64_t high = asked; low < high;) { /* at most 63 times: low fits, high + 1 does not */
+        int64_t const middle = low + (high - low + 1) / 2;
+        if (fits(attempt, purse, middle, credit))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* True: the estimate has been shrunk; test everything again. */
+static bool shrink(struct attempt *attempt, const struct purse *purse)
+{
+    const struct reservation *want = attempt->want;
+    if (want->output_min <= 0 || attempt->fitted)
+        return false;
+    int64_t const asked = attempt->estimate.tokens[POOL_OUTPUT] / want->choices;
+    int64_t const output = affordable(attempt, purse);
+    if (output < want->output_min || output >= asked)
+        return false;
+    attempt->fitted = true;
+    attempt->estimate.tokens[POOL_OUTPUT] = output * want->choices;
+    attempt->tokens = usage_total(&attempt->estimate);
+    MUST(price_cost(&want->price, &attempt->estimate, &attempt->cost) == ERR_OK);
+    return true;
+}
+
+static void take_lines(struct attempt *attempt, const struct waterfall_funds *funds,
+                       const struct waterfall *shares)
+{
+    struct hold *hold = attempt->hold;
+    hold->grant_count = shares->line_count;
+    for (size_t i = 0; i < shares->line_count; i++) {
+        hold->grants[i].grant = grant_of(funds->grants[shares->lines[i].grant]);
+        hold->grants[i].amount = shares->lines[i].amount;
+    }
+    hold->overage.nano = shares->overage;
+    hold->overdraft.nano = shares->overdraft;
+}
+
+/* Refused now; would it do without the live holds? */
+static bool pays_without_holds(const struct attempt *attempt)
+{
+    struct purse const purse = purse_of(attempt, true);
+    int64_t const due = tag_of(&purse, attempt->cost, attempt->tokens).due;
+    return waterfall_allocate(&purse.funds, due).left == 0;
+}
+
+void attempt_funds(struct attempt *attempt)
+{
+    struct hold *hold = attempt->hold;
+    hold->grant_count = 0;
+    hold->overage = hold->overdraft = (struct money){0};
+    hold->unlimited = atomic_load(&attempt->customer->unlimited);
+    if (hold->unlimited) {
+        hold->overage = attempt->cost; /* no credit is asked for: all of it is receivable */
+        return;
+    }
+    struct purse const purse = purse_of(attempt, false);
+    struct price_tag const tag = tag_of(&purse, attempt->cost, attempt->tokens);
+    struct waterfall const shares = waterfall_allocate(&purse.funds, tag.due);
+    if (shares.left == 0) {
+        take_lines(attempt, &purse.funds, &shares);
+        if (purse.allowance)
+            hold->windows[hold->window_count - 1].amount = tag.covered;
+        return;
+    }
+    if (shrink(attempt, &purse)) {
+        attempt_limits(attempt);
+        attempt_funds(attempt);
+        return;
+    }
+    attempt_refuse(attempt, ERR_CREDIT_SHORT, SCOPE_CREDIT, INT64_MAX, pays_without_holds(attempt));
+}

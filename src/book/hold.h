@@ -1,0 +1,49 @@
+/* hold.h - a hold, and its life: references, the wheel that finds expired ones.
+ *
+ * Not:   money (effect.h).
+ */
+#pragma once
+#include "book/book_int.h"
+
+enum hold_state { HOLD_HELD, HOLD_SETTLED, HOLD_RELEASED, HOLD_EXPIRED, HOLD_FORGOTTEN };
+
+struct hold {
+    _Atomic int references; /* the caller's and the list's */
+    enum hold_state state;
+    bool dispatched, unlimited;
+    struct customer *customer;
+    struct key *key;
+    struct ulid id;
+    struct price price;
+    struct usage estimate;
+    int64_t orphan_input, output_tokens, deadline_us, forget_us;
+    int64_t tokens;    /* taken from the token limiters in `limiters` */
+    unsigned limiters; /* bits of enum record_limiter */
+    struct money cost, overage, overdraft;
+    size_t promised; /* room kept in the journal for the end */
+    size_t grant_count, window_count;
+    struct hold_grant {
+        struct grant *grant;
+        int64_t amount;
+    } grants[GRANTS_PER_HOLD_MAX];
+    struct hold_window {
+        struct counter *counter;
+        int64_t amount;
+    } windows[RECORD_WINDOWS_MAX]; /* the allowance's last */
+    struct settled result;
+    struct list node; /* of a shard's wheel, or of its expired ones */
+    unsigned shard;
+    struct str context; /* as record_context_encode made it */
+    char context_bytes[];
+};
+
+/* With one reference, in no list; a copy of the context inside. NULL: memory is short. */
+struct hold *hold_new(struct str context);
+void hold_unref(struct hold *hold);
+/* Into the wheel of this thread's shard (takes a reference); counts a reserve. */
+void hold_enlist(struct book *book, struct hold *hold);
+/* Out of its shard's lists, whichever it is in; counts `type`. */
+void hold_unlist(struct book *book, struct hold *hold, enum record_type type);
+void hold_count_refusal(struct book *book);
+void hold_shards_init(struct book *book);
+void hold_shards_free(struct book *book);

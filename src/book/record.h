@@ -1,0 +1,130 @@
+/* record.h - what a journal record of the book says: packed, versioned, self-contained.
+ *
+ * What:  one struct per type, an encoder and a bounds-checked decoder each; views of a decoded
+ *        struct lie in the payload. Records are effects, decisions already taken: neither replay
+ *        nor projection needs a plan, a price table or a clock. Amounts are >= 0.
+ * Not:   applying them (replay.h), storing them (journal.h).
+ */
+#pragma once
+#include "book/manage.h"
+#include "book/record_parts.h"
+
+enum record_type {
+    RECORD_CUSTOMER = 1, /* made or changed: the whole row */
+    RECORD_KEY,          /* made or changed (revoked is a status): the whole row */
+    RECORD_GRANT,        /* credit came in; may have paid debt back at once */
+    RECORD_GRANT_EXPIRE, /* its time is over: what is not held becomes breakage */
+    RECORD_RESERVE,      /* a hold begins */
+    RECORD_DISPATCH,     /* from here on a lost end is charged */
+    RECORD_PROGRESS,     /* output so far */
+    RECORD_SETTLE,       /* a hold ends with a charge */
+    RECORD_RELEASE,      /* a hold ends without a charge */
+    RECORD_EXPIRE,       /* a deadline passed; a SETTLE or RELEASE with `late` may follow */
+    RECORD_IDEMPOTENCY,  /* an Idempotency-Key has its answer: the whole row */
+};
+
+enum {
+    RECORD_OUTCOME_BYTES_MAX = 32,
+    RECORD_WINDOWS_MAX = LIMITS_PER_OWNER_MAX + 1, /* with the allowance's, which comes last */
+    RECORD_GRANTS_MAX = 2 * GRANTS_PER_HOLD_MAX,   /* recorded ones and those of an overrun */
+    RECORD_CONTEXT_BYTES_MAX = 10 * (CONTEXT_BYTES_MAX + 1) + 64,
+    RECORD_END_BYTES_MAX = 640 + RECORD_GRANTS_MAX * 46 + RECORD_WINDOWS_MAX * 35,
+    RECORD_SETTLE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
+    RECORD_RESERVE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
+    RECORD_SMALL_BYTES_MAX = 1024, /* CUSTOMER, KEY, GRANT, GRANT_EXPIRE, DISPATCH, PROGRESS */
+};
+
+struct record_customer {
+    struct customer_row row; /* without debt: that is a total */
+    struct limits_wanted limits;
+};
+
+struct record_grant {
+    struct grant_row row; /* remaining: after it paid debt back */
+    struct money repaid;  /* of the customer's debt: amount = remaining + repaid */
+    struct record_totals totals;
+};
+
+struct record_grant_expire {
+    struct str customer_id;
+    struct ulid grant;
+    struct money breakage, remaining; /* remaining: what live holds still protect */
+    struct record_totals totals;
+};
+
+struct record_reserve {
+    struct ulid id, key;
+    struct str customer_id;
+    struct call_context context;
+    struct price price;
+    struct usage estimate;
+    int64_t orphan_input;
+    struct money cost, overage, overdraft; /* cost: of the estimate */
+    int64_t deadline_us, tokens;           /* tokens: taken from the token limiters */
+    bool unlimited;
+    /* False and 0 at RESERVE. Who keeps a long hold as a row (hold_row.record) encodes it again
+     * with what DISPATCH and PROGRESS have said since. */
+    bool dispatched;
+    int64_t output_tokens;
+    struct record_limiters limiters;
+    size_t grant_count, window_count;
+    struct record_grant_line grants[GRANTS_PER_HOLD_MAX];
+    struct record_window_line windows[RECORD_WINDOWS_MAX];
+};
+
+struct record_progress { /* DISPATCH: output_tokens is 0 */
+    struct ulid id;
+    int64_t output_tokens;
+};
+
+/* SETTLE, RELEASE and EXPIRE. SETTLE and RELEASE are a usage row each; EXPIRE is none, and leaves
+ * context, outcome, http_status, attempts, first_byte_us and held empty. Usage, cost and windows
+ * are SETTLE's alone. When a SETTLE has context.idempotency, a projector writes an idempotency row
+ * of status 0 (begun, answer unknown); IDEMPOTENCY overwrites it. */
+struct record_end {
+    struct ulid id, key;
+    struct str customer_id;
+    struct call_context context;
+    struct str outcome;
+    int http_status, attempts;
+    int64_t first_byte_us;
+    bool late; /* the hold had expired: its lines were dropped by EXPIRE */
+    struct usage usage;
+    uint32_t price_version;
+    struct money held;                                  /* cost of the estimate */
+    struct money cost, charged, covered, overage, debt; /* cost = the sum of the others */
+    struct record_limiters limiters;                    /* tokens, after the refund */
+    struct record_totals totals;
+    size_t grant_count, window_count;
+    struct record_grant_line grants[RECORD_GRANTS_MAX];
+    struct record_window_line windows[RECORD_WINDOWS_MAX];
+};
+
+/* Encoders return the length; 0: it does not fit into `room` bytes. */
+size_t record_customer_encode(const struct record_customer *record, void *out, size_t room);
+size_t record_key_encode(const struct key_row *row, void *out, size_t room);
+size_t record_grant_encode(const struct record_grant *record, void *out, size_t room);
+size_t record_grant_expire_encode(const struct record_grant_expire *record, void *out, size_t room);
+size_t record_context_encode(const struct call_context *context, void *out, size_t room);
+/* The Idempotency-Key's hash in such bytes, or NULL. */
+const unsigned char *record_context_idempotency(struct str context);
+/* `context`: what record_context_encode wrote; record->context is not looked at. */
+size_t record_reserve_encode(const struct record_reserve *record, struct str context, void *out,
+                             size_t room);
+size_t record_progress_encode(const struct record_progress *record, void *out, size_t room);
+size_t record_end_encode(enum record_type type, const struct record_end *record, struct str context,
+                         void *out, size_t room);
+/* At most IDEMPOTENCY_RECORD_FIXED_BYTES more than its texts. */
+enum { IDEMPOTENCY_RECORD_FIXED_BYTES = 256 };
+size_t record_idempotency_encode(const struct idempotency_row *row, void *out, size_t room);
+
+/* False: not a record of that type that we could have written. */
+NODISCARD bool record_customer_decode(struct str payload, struct record_customer *record);
+NODISCARD bool record_key_decode(struct str payload, struct key_row *row);
+NODISCARD bool record_grant_decode(struct str payload, struct record_grant *record);
+NODISCARD bool record_grant_expire_decode(struct str payload, struct record_grant_expire *record);
+NODISCARD bool record_reserve_decode(struct str payload, struct record_reserve *record);
+NODISCARD bool record_progress_decode(struct str payload, struct record_progress *record);
+NODISCARD bool record_end_decode(enum record_type type, struct str payload,
+                                 struct record_end *record);
+NODISCARD bool record_idempotency_decode(struct str payload, struct idempotency_row *row);

@@ -1,0 +1,126 @@
+/* record_parts.c - names of counters: "limiter/…", "window/…", "total/…". */
+#include "book/record_parts.h"
+#include "base/must.h"
+#include "core/gcra.h"
+#include <stdio.h>
+
+static const char *const limiter_names[LIMITER_COUNT] = {"requests", "requests", "tokens",
+                                                         "tokens"};
+static const char *const total_names[TOTAL_COUNT] = {"granted", "consumed", "breakage", "overage",
+                                                     "debt",    "settled",  "covered"};
+static const char *const metric_names[METRIC_COUNT] = {"requests", "tokens", "cost"};
+
+static bool limiter_is_of_key(enum record_limiter limiter)
+{
+    return limiter == LIMITER_KEY_REQUESTS || limiter == LIMITER_KEY_TOKENS;
+}
+
+size_t record_limiter_name(enum record_limiter limiter, struct ulid key,
+                           char name[RECORD_COUNTER_NAME_BYTES_MAX])
+{
+    MUST(limiter < LIMITER_COUNT);
+    char text[ULID_TEXT_BYTES];
+    ulid_text(key, text);
+    int const len =
+        limiter_is_of_key(limiter)
+            ? snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "limiter/%s/%.*s",
+                       limiter_names[limiter], ULID_TEXT_BYTES, text)
+            : snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "limiter/%s", limiter_names[limiter]);
+    return (size_t)len;
+}
+
+size_t record_window_name(const struct record_window_line *line,
+                          char name[RECORD_COUNTER_NAME_BYTES_MAX])
+{
+    MUST(line->kind < WINDOW_KIND_COUNT && line->metric < METRIC_COUNT);
+    int const len =
+        snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "window/%u/%s/%s/%lld", line->rule,
+                 metric_names[line->metric], window_name(line->kind), (long long)line->start_us);
+    return (size_t)len;
+}
+
+size_t record_total_name(enum record_total total, char name[RECORD_COUNTER_NAME_BYTES_MAX])
+{
+    MUST(total < TOTAL_COUNT);
+    int const len = snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "total/%s", total_names[total]);
+    return (size_t)len;
+}
+
+int64_t record_limiter_until_us(int64_t tat)
+{
+    return (tat >> GCRA_SHIFT) + 1;
+}
+
+/* A hold that began in the window may be settled late for HOLD_MEMORY_S after its end. */
+int64_t record_window_until_us(const struct record_window_line *line)
+{
+    int64_t const grace_us = ((int64_t)HOLD_SECONDS_MAX + HOLD_MEMORY_S) * 1000000;
+    return window_end(line->kind, line->start_us) + grace_us;
+}
+
+/* Cuts the part before the next '/', or all of it. */
+static struct str cut(struct str *text)
+{
+    size_t const len = str_find(*text, STR("/"));
+    struct str const part = {text->ptr, len};
+    *text = str_skip(*text, len == text->len ? len : len + 1);
+    return part;
+}
+
+static bool parse_limiter(struct str rest, struct record_counter *counter)
+{
+    struct str const what = cut(&rest);
+    bool const of_key = !str_empty(rest);
+    counter->kind = COUNTER_LIMITER;
+    if (str_eq(what, STR("requests")))
+        counter->limiter = of_key ? LIMITER_KEY_REQUESTS : LIMITER_CUSTOMER_REQUESTS;
+    else if (str_eq(what, STR("tokens")))
+        counter->limiter = of_key ? LIMITER_KEY_TOKENS : LIMITER_CUSTOMER_TOKENS;
+    else
+        return false;
+    return !of_key || ulid_parse(rest, &counter->key);
+}
+
+static bool parse_window(struct str rest, struct record_counter *counter)
+{
+    struct record_window_line *line = &counter->window;
+    struct str const rule_text = cut(&rest), metric = cut(&rest), kind = cut(&rest);
+    int64_t rule;
+    counter->kind = COUNTER_WINDOW;
+    line->metric = METRIC_COUNT;
+    line->kind = WINDOW_KIND_COUNT;
+    for (unsigned i = 0; i < METRIC_COUNT; i++)
+        if (str_eq(metric, str_of(metric_names[i])))
+            line->metric = (enum metric)i;
+    for (unsigned i = 0; i < WINDOW_KIND_COUNT; i++)
+        if (str_eq(kind, str_of(window_name((enum window_kind)i))))
+            line->kind = (enum window_kind)i;
+    if (line->metric == METRIC_COUNT || line->kind == WINDOW_KIND_COUNT)
+        return false;
+    if (!str_to_i64(rule_text, &rule) || rule > UINT32_MAX)
+        return false;
+    line->rule = (uint32_t)rule;
+    return str_to_i64(rest, &line->start_us);
+}
+
+static bool parse_total(struct str rest, struct record_counter *counter)
+{
+    counter->kind = COUNTER_TOTAL;
+    for (unsigned i = 0; i < TOTAL_COUNT; i++) {
+        counter->total = (enum record_total)i;
+        if (str_eq(rest, str_of(total_names[i])))
+            return true;
+    }
+    return false;
+}
+
+bool record_counter_parse(struct str name, struct record_counter *counter)
+{
+    *counter = (struct record_counter){0};
+    struct str const what = cut(&name);
+    if (str_eq(what, STR("limiter")))
+        return parse_limiter(name, counter);
+    if (str_eq(what, STR("window")))
+        return parse_window(name, counter);
+    return str_eq(what, STR("total")) && parse_total(name, counter);
+}

@@ -1,0 +1,217 @@
+/* model.c - the model's arithmetic: time, limiters, windows, who pays. */
+#include "model_int.h"
+
+typedef __int128 wide;
+
+int64_t model_now(struct model_customer *customer, int64_t clock)
+{
+    customer->now = most(customer->now, clock);
+    return customer->now;
+}
+
+void model_saved(struct model_customer *customer)
+{
+    customer->saved_now = most(customer->saved_now, customer->now);
+}
+
+/* --- smooth limiters: tat in 2^-10 us, a minute long, burst of a whole limit -------------------
+ */
+static const int64_t minute = 60000000;
+
+int64_t span(int64_t limit, int64_t n)
+{
+    wide const exact = (wide)n * minute * 1024 / limit;
+    return exact == 0 && n > 0 ? 1 : (int64_t)exact;
+}
+
+int64_t arrival(int64_t tat, int64_t limit, int64_t n, int64_t now)
+{
+    return most(tat, now * 1024) + span(limit, n);
+}
+
+bool within(int64_t tat, int64_t limit, int64_t n, int64_t now)
+{
+    return limit == 0 || arrival(tat, limit, n, now) - now * 1024 <= span(limit, limit);
+}
+
+int64_t give_back(int64_t tat, int64_t limit, int64_t n, int64_t now)
+{
+    return most(most(tat - span(limit, n), now * 1024 - span(limit, limit)), 0);
+}
+
+/* --- windows -----------------------------------------------------------------------------------
+ */
+static bool is_leap(int64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* Walks from 1970, month by month: slow, and hard to get wrong. */
+static int64_t month_start(int64_t at, int64_t *end)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int64_t start = 0;
+    for (int64_t month = 0;; month++) {
+        int64_t const year = 1970 + month / 12;
+        int64_t const days = lengths[month % 12] + (month % 12 == 1 && is_leap(year));
+        if (start + days * 86400000000 > at) {
+            *end = start + days * 86400000000;
+            return start;
+        }
+        start += days * 86400000000;
+    }
+}
+
+static int64_t window(enum window_kind kind, int64_t at, int64_t *end)
+{
+    static const int64_t lengths[] = {1000000, 60000000, 3600000000, 86400000000, 604800000000};
+    if (kind == WINDOW_MONTH)
+        return month_start(at, end);
+    int64_t const shift = kind == WINDOW_WEEK ? 3 * 86400000000 : 0; /* 1970-01-01: Thursday */
+    int64_t const start = (at + shift) / lengths[kind] * lengths[kind] - shift;
+    *end = start + lengths[kind];
+    return start;
+}
+
+static bool is_referenced(const struct model_customer *customer, int counter)
+{
+    for (int i = 0; i < MODEL_HOLDS; i++) {
+        const struct model_hold *hold = &customer->holds[i];
+        if (hold->state != MODEL_HELD && hold->state != MODEL_EXPIRED)
+            continue;
+        for (int line = 0; line < hold->line_count; line++)
+            if (hold->lines[line].counter == counter)
+                return true;
+    }
+    return false;
+}
+
+int counter_at(struct model_customer *customer, uint32_t rule, enum window_kind kind,
+               enum metric metric, int64_t now)
+{
+    int64_t end;
+    int64_t const start = window(kind, now, &end);
+    int place = customer->counter_count;
+    for (int i = 0; i < customer->counter_count; i++) {
+        const struct model_counter *counter = &customer->counters[i];
+        if (counter->rule == rule && counter->start == start && counter->kind == kind &&
+            counter->metric == metric)
+            return i;
+    }
+    for (int i = 0; place == MODEL_COUNTERS && i < MODEL_COUNTERS; i++)
+        if (customer->counters[i].end <= now && !is_referenced(customer, i))
+            place = i;
+    if (place == MODEL_COUNTERS)
+        return -1;
+    if (place == customer->counter_count)
+        customer->counter_count++;
+    customer->counters[place] = (struct model_counter){rule, kind, metric, start, end, 0, 0};
+    return place;
+}
+
+/* --- money -------------------------------------------------------------------------------------
+ */
+int64_t cost_of(int64_t price_in, int64_t price_out, int64_t input, int64_t output)
+{
+    wide const pico = (wide)input * price_in + (wide)output * price_out;
+    return (int64_t)((pico + 999) / 1000);
+}
+
+int64_t due_of(int64_t cost, int64_t metric, int64_t covered)
+{
+    if (metric == 0)
+        return cost;
+    return (int64_t)(((wide)cost * (metric - covered) + metric - 1) / metric);
+}
+
+int64_t measure(enum metric metric, int64_t tokens, int64_t cost)
+{
+    return metric == METRIC_REQUESTS ? 1 : metric == METRIC_TOKENS ? tokens : cost;
+}
+
+static bool usable(const struct model_grant *grant, int64_t now)
+{
+    return !grant->expired && grant->effective <= now &&
+           (grant->expires == 0 || now < grant->expires);
+}
+
+static bool before(const struct model_grant *a, const struct model_grant *b)
+{
+    int64_t const a_end = a->expires ? a->expires : INT64_MAX;
+    int64_t const b_end = b->expires ? b->expires : INT64_MAX;
+    if (a->priority != b->priority)
+        return a->priority < b->priority;
+    if (a_end != b_end)
+        return a_end < b_end;
+    if (a->created != b->created)
+        return a->created < b->created;
+    return a->id.high != b->id.high ? a->id.high < b->id.high : a->id.low < b->id.low;
+}
+
+/* Indices of usable grants in the order of paying. */
+static int order(const struct model_customer *customer, int64_t now, int out[MODEL_GRANTS])
+{
+    int count = 0;
+    for (int i = 0; i < customer->grant_count; i++) {
+        if (!usable(&customer->grants[i], now))
+            continue;
+        int at = count++;
+        for (; at > 0 && before(&customer->grants[i], &customer->grants[out[at - 1]]); at--)
+            out[at] = out[at - 1];
+        out[at] = i;
+    }
+    return count;
+}
+
+struct shares fund(const struct model_customer *customer, int64_t due, int64_t now,
+                   struct view view)
+{
+    struct shares shares = {0};
+    int list[MODEL_GRANTS];
+    int const count = order(customer, now, list);
+    int64_t const overdraft = customer->overdraft - customer->debt;
+    int64_t overdraft_held = 0, overage_held = 0, free = 0;
+    for (int i = 0; i < MODEL_HOLDS && view.holds; i++)
+        if (customer->holds[i].state == MODEL_HELD) {
+            overdraft_held += customer->holds[i].overdraft;
+            overage_held += customer->holds[i].overage;
+        }
+    for (int i = 0; i < count; i++)
+        free +=
+            customer->grants[list[i]].remaining - (view.holds ? customer->grants[list[i]].held : 0);
+    int64_t const room = overdraft - overdraft_held;
+    int64_t const owed = view.debt ? most(-room, 0) : 0;
+    int64_t wanted = owed > 0 ? least(due, most(free - owed, 0)) : due;
+    shares.left = due;
+    for (int i = 0; i < count && wanted > 0 && shares.count < GRANTS_PER_HOLD_MAX; i++) {
+        const struct model_grant *grant = &customer->grants[list[i]];
+        int64_t const amount = least(wanted, grant->remaining - (view.holds ? grant->held : 0));
+        if (amount == 0)
+            continue;
+        shares.grant[shares.count] = list[i];
+        shares.amount[shares.count++] = amount;
+        wanted -= amount;
+        shares.left -= amount;
+    }
+    if (customer->policy.overage == OVERAGE_BILL)
+        shares.overage =
+            least(shares.left,
+                  most(customer->policy.overage_cap.nano - customer->overage - overage_held, 0));
+    shares.left -= shares.overage;
+    shares.overdraft = view.debt ? least(shares.left, most(room, 0)) : 0;
+    shares.left -= shares.overdraft;
+    shares.total = due - shares.left;
+    return shares;
+}
+
+int64_t model_available(const struct model_customer *customer, int64_t now)
+{
+    int64_t available = customer->overdraft - customer->debt;
+    for (int i = 0; i < customer->grant_count; i++)
+        if (usable(&customer->grants[i], now))
+            available += customer->grants[i].remaining - customer->grants[i].held;
+    for (int i = 0; i < MODEL_HOLDS; i++)
+        if (customer->holds[i].state == MODEL_HELD)
+            available -= customer->holds[i].overdraft;
+    return available;
+}

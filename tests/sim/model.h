@@ -1,0 +1,129 @@
+/* model.h - an independent, slow and obvious model of the ledger: the auditor of the simulator.
+ *
+ * What:  a port of the executable reference of the domain (ledger_model.py), extended by limits,
+ *        overdraft, unlimited customers, shrinking and crashes. Plain arrays, linear searches, its
+ *        own arithmetic.
+ * Not:   any code of src/book or src/core; only types, enums and bounds are shared.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/ulid.h"
+#include "book/policy.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    MODEL_CUSTOMERS = 3,
+    MODEL_KEYS = 2, /* per customer */
+    MODEL_GRANTS = 64,
+    MODEL_HOLDS = 192,
+    MODEL_COUNTERS = 384,
+    MODEL_LINES = LIMITS_PER_OWNER_MAX + 1,
+};
+
+enum model_state {
+    MODEL_FREE,
+    MODEL_HELD,
+    MODEL_SETTLED,
+    MODEL_RELEASED,
+    MODEL_EXPIRED,
+    MODEL_FORGOTTEN
+};
+
+struct model_limits {
+    int64_t requests, tokens, concurrent;
+};
+
+/* tat in 2^-10 us; saved_…: as the journal knows it. */
+struct model_meter {
+    int64_t requests, tokens, saved_requests, saved_tokens;
+};
+
+struct model_grant {
+    struct ulid id;
+    int64_t amount, remaining, held, priority, effective, expires, created;
+    bool expired;
+};
+
+struct model_counter {
+    uint32_t rule;
+    enum window_kind kind;
+    enum metric metric;
+    int64_t start, end, used, held;
+};
+
+struct model_hold {
+    enum model_state state;
+    struct ulid id;
+    int key;
+    bool dispatched, unlimited;
+    int64_t input, output, orphan, progress, choices; /* estimate */
+    int64_t price_in, price_out, cost, overage, overdraft, deadline, expired_at;
+    bool took_key_tokens, took_customer_tokens;
+    int grant_count, line_count;
+    struct {
+        int grant;
+        int64_t amount;
+    } grants[GRANTS_PER_HOLD_MAX];
+    struct {
+        int counter;
+        int64_t amount;
+    } lines[MODEL_LINES];
+};
+
+struct model_customer {
+    bool unlimited, suspended;
+    bool revoked[MODEL_KEYS];
+    struct model_limits limits, key_limits[MODEL_KEYS];
+    struct model_meter meter, key_meter[MODEL_KEYS];
+    struct policy policy;
+    int64_t overdraft, now, saved_now;
+    int64_t granted, consumed, breakage, overage, debt, settled, covered;
+    int grant_count, counter_count;
+    struct model_grant grants[MODEL_GRANTS];
+    struct model_counter counters[MODEL_COUNTERS];
+    struct model_hold holds[MODEL_HOLDS];
+};
+
+struct model {
+    struct model_customer customers[MODEL_CUSTOMERS];
+};
+
+struct model_want {
+    int key;
+    int64_t input, output, orphan, choices, output_min, price_in, price_out, deadline;
+    bool rate_taken;
+};
+
+struct model_verdict {
+    enum err err;
+    int64_t output_cap, available;
+    bool holds_in_the_way;
+};
+
+struct model_bill {
+    int64_t cost, charged, covered, overage, debt, available;
+    bool repeated;
+};
+
+/* Time of a customer: never back. Every call that gives a time goes through it. */
+int64_t model_now(struct model_customer *customer, int64_t clock);
+struct model_verdict model_reserve(struct model_customer *customer, int slot, struct ulid id,
+                                   const struct model_want *want, int64_t clock);
+struct model_bill model_settle(struct model_customer *customer, int slot, int64_t input,
+                               int64_t output, int64_t clock);
+void model_release(struct model_customer *customer, int slot, int64_t clock);
+void model_dispatch(struct model_customer *customer, int slot, int64_t clock);
+void model_progress(struct model_customer *customer, int slot, int64_t tokens, int64_t clock);
+/* Everything whose time is over at `due`. Returns how many holds expired. */
+int model_sweep(struct model_customer *customer, int64_t due, int64_t clock);
+void model_forget(struct model_customer *customer, int slot);
+void model_grant(struct model_customer *customer, const struct model_grant *grant, int64_t clock);
+int model_expire_grants(struct model_customer *customer, int64_t clock);
+/* What the journal does not know is gone; orphans are closed, oldest first. */
+void model_crash(struct model_customer *customer, int64_t clock);
+void model_saved(struct model_customer *customer); /* a record with its time was written */
+int64_t model_available(const struct model_customer *customer, int64_t now);
+/* NULL, or the sentence of the invariant that does not hold. */
+const char *model_check(const struct model_customer *customer);

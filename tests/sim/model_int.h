@@ -1,0 +1,36 @@
+/* model_int.h - the arithmetic that the parts of the model share. */
+#pragma once
+#include "model.h"
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+struct shares {
+    int count;
+    int grant[GRANTS_PER_HOLD_MAX];
+    int64_t amount[GRANTS_PER_HOLD_MAX];
+    int64_t overage, overdraft, left, total;
+};
+
+struct view { /* what counts as held */
+    bool holds, debt;
+};
+
+int64_t span(int64_t limit, int64_t n);
+int64_t arrival(int64_t tat, int64_t limit, int64_t n, int64_t now);
+bool within(int64_t tat, int64_t limit, int64_t n, int64_t now);
+int64_t give_back(int64_t tat, int64_t limit, int64_t n, int64_t now);
+int counter_at(struct model_customer *customer, uint32_t rule, enum window_kind kind,
+               enum metric metric, int64_t now);
+int64_t cost_of(int64_t price_in, int64_t price_out, int64_t input, int64_t output);
+int64_t due_of(int64_t cost, int64_t metric, int64_t covered);
+int64_t measure(enum metric metric, int64_t tokens, int64_t cost);
+struct shares fund(const struct model_customer *customer, int64_t due, int64_t now,
+                   struct view view);
