@@ -191,19 +191,14 @@ static void on_timer(struct timer *timer)
     request_wake(request);
 }
 
-static void refuse_at_once(struct http_exchange *exchange, enum err code, const char *detail)
-{
-    struct fault fault = {0};
-    fault_set(&fault, code, "%s", detail);
-    query_fault(exchange, &fault);
-}
-
 static void request_start(struct gateway_worker *worker, struct http_exchange *exchange,
                           enum operation operation, const char *endpoint)
 {
     struct request *request = arena_zalloc(http_arena(exchange), sizeof *request);
     if (!request) {
-        refuse_at_once(exchange, ERR_NO_MEMORY, "no memory for a request");
+        struct fault fault = {0};
+        fault_set(&fault, ERR_NO_MEMORY, "no memory for a request");
+        query_fault(exchange, &fault);
         return;
     }
     int64_t const now_us = clock_wall_us(worker->gateway->options.clock);
@@ -261,6 +256,27 @@ static bool fits(const struct route *route, struct str path, struct str *id)
     return path.len > brace && str_starts(path, str_make(route->path.ptr, brace));
 }
 
+/* The row for a path and method; NULL: *known says whether the path exists at all. */
+static const struct route *route_find(const struct http_head *head, struct str *id, bool *known)
+{
+    *known = false;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!fits(&routes[i], head->path, id))
+            continue;
+        *known = true;
+        if (routes[i].method == head->method)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static enum err route_missing(bool known, struct fault *fault)
+{
+    if (known)
+        return fault_set(fault, ERR_METHOD_UNKNOWN, "use the method that the API describes");
+    return fault_set(fault, ERR_NOT_FOUND, "there is no such route");
+}
+
 bool gateway_owns(struct str path)
 {
     return str_starts(path, STR("/v1/"));
@@ -271,24 +287,25 @@ size_t gateway_body_bytes_max(const struct gateway *gateway, const struct http_h
     return head->method == HTTP_POST ? (size_t)gateway->options.body_bytes_max : 0;
 }
 
+enum err gateway_check_head(const struct http_head *head, struct fault *fault)
+{
+    struct str id;
+    bool known;
+    return route_find(head, &id, &known) ? ERR_OK : route_missing(known, fault);
+}
+
 void gateway_handle(struct gateway_worker *worker, struct http_exchange *exchange)
 {
-    const struct http_head *head = http_head(exchange);
-    bool known = false;
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        struct str id;
-        if (!fits(&routes[i], head->path, &id))
-            continue;
-        known = true;
-        if (routes[i].method == head->method) {
-            routes[i].run(worker, exchange, id);
-            return;
-        }
+    struct str id;
+    bool known;
+    struct fault fault = {0};
+    const struct route *route = route_find(http_head(exchange), &id, &known);
+    if (route) {
+        route->run(worker, exchange, id);
+        return;
     }
-    if (known)
-        refuse_at_once(exchange, ERR_METHOD_UNKNOWN, "use the method that the API describes");
-    else
-        refuse_at_once(exchange, ERR_NOT_FOUND, "there is no such route");
+    (void)route_missing(known, &fault);
+    query_fault(exchange, &fault);
 }
 
 void gateway_refuse(struct arena *arena, const struct fault *fault, struct str *content_type,

@@ -36,6 +36,8 @@ struct gateway_worker *gateway_worker_new(struct gateway *gateway, struct loop *
 /* True for the paths of the data plane ("/v1/…"). */
 bool gateway_owns(struct str path);
 size_t gateway_body_bytes_max(const struct gateway *gateway, const struct http_head *head);
+/* Refuses what has no route before its body is uploaded (http_app.on_head). */
+NODISCARD enum err gateway_check_head(const struct http_head *head, struct fault *fault);
 void gateway_handle(struct gateway_worker *worker, struct http_exchange *exchange);
 /* The OpenAI error envelope, for refusals that the HTTP server makes itself. */
 void gateway_refuse(struct arena *arena, const struct fault *fault, struct str *content_type,

@@ -9,7 +9,13 @@
 #include "core/estimate.h"
 #include "gateway/reply.h"
 
-enum { PROGRESS_EVERY_US = 1000000, PROGRESS_EVERY_TOKENS = 2000 };
+enum {
+    PROGRESS_EVERY_US = 1000000,
+    PROGRESS_EVERY_TOKENS = 2000,
+    RUNAWAY_SLACK = 4096,
+    RUNAWAY_BYTES_PER_TOKEN = 32,
+    RUNAWAY_CHUNKS_PER_TOKEN = 2,
+};
 
 static bool on_dispatch(void *owner)
 {
@@ -101,8 +107,8 @@ static void break_off(struct request *request, enum err code, const char *detail
 struct batch { /* the events of one read, sent on in one write */
     struct request *request;
     struct str span; /* events that follow each other in memory */
+    struct str tail; /* what stands for the last event when its blank line is ours */
     enum err err;
-    bool write_failed;
 };
 
 static void send_on(struct request *request, struct str bytes)
@@ -119,6 +125,8 @@ static void send_on(struct request *request, struct str bytes)
                                          reply_success_headers(request, false)};
         http_stream_start(request->exchange, &reply);
         answer->started = true;
+        if (answer->parser.bom_bytes == 3)
+            http_stream_write(request->exchange, STR("\xef\xbb\xbf"));
     }
     http_stream_write(request->exchange, bytes);
 }
@@ -144,21 +152,23 @@ static bool on_event(void *owner, const struct sse_event *event)
     struct batch *batch = owner;
     struct request *request = batch->request;
     struct answer *answer = &request->answer;
+    struct str const raw = batch->tail.ptr ? batch->tail : event->raw;
     if (!event->data.ptr) { /* a comment keeps the client awake as it kept us */
-        batch_add(batch, event->raw);
+        if (!batch->tail.ptr)
+            batch_add(batch, raw);
         return true;
     }
     switch (openai_stream_event(&answer->stream, event->data, request->ask.wants_usage)) {
     case OPENAI_PASS:
-        batch_add(batch, event->raw);
+        batch_add(batch, raw);
         return true;
-    case OPENAI_HIDE:
+    case OPENAI_HIDE: /* the cost takes its place */
         return true;
     case OPENAI_DONE: /* held back until the money is settled */
-        answer->end_event = arena_copy(request->arena, event->raw);
+        answer->end_event = arena_copy(request->arena, raw);
         return true;
     case OPENAI_ERROR:
-        batch_add(batch, event->raw);
+        batch_add(batch, raw);
         batch->err = ERR_UPSTREAM_ERROR;
         return false;
     case OPENAI_BAD:
@@ -191,6 +201,15 @@ static void note_progress(struct request *request)
     book_progress(request->worker->gateway->options.book, request->hold, tokens);
 }
 
+/* A provider that goes on far beyond the output it was allowed does not stop by itself. */
+static bool is_runaway(const struct request *request)
+{
+    int64_t const tokens = request->estimate.tokens[POOL_OUTPUT];
+    const struct openai_stream *stream = &request->answer.stream;
+    return stream->text_bytes > RUNAWAY_SLACK + tokens * RUNAWAY_BYTES_PER_TOKEN ||
+           stream->chunks > RUNAWAY_SLACK + tokens * RUNAWAY_CHUNKS_PER_TOKEN;
+}
+
 static void relay_events(struct request *request, struct str bytes)
 {
     struct batch batch = {.request = request};
@@ -201,6 +220,10 @@ static void relay_events(struct request *request, struct str bytes)
     if (err != ERR_OK) {
         break_off(request, err == ERR_TOO_LARGE ? ERR_UPSTREAM_INVALID : err,
                   err == ERR_TOO_LARGE ? "an event passes its limit" : "the stream is broken");
+        return;
+    }
+    if (is_runaway(request)) {
+        break_off(request, ERR_UPSTREAM_INVALID, "the stream is far longer than was allowed");
         return;
     }
     note_progress(request);
@@ -232,6 +255,7 @@ static void finish_stream(struct request *request)
     struct answer *answer = &request->answer;
     struct batch batch = {.request = request};
     if (sse_rest(&answer->parser).len > 0) {
+        batch.tail = arena_copy(request->arena, sse_rest(&answer->parser));
         enum err err = sse_feed(&answer->parser, STR("\n\n"), on_event, &batch);
         batch_flush(&batch);
         if (err != ERR_OK || batch.err != ERR_OK)
@@ -327,13 +351,16 @@ static void on_gone(void *owner)
 
 const struct http_watcher relay_watcher = {.on_gone = on_gone, .on_drain = on_drain};
 
+/* A client that asked for usage has it, and its stream goes through byte for byte; the others get
+ * the cost where the usage would have been. */
 void relay_finish_stream(struct request *request, struct str event)
 {
     char cost[24];
-    size_t const digits = decimal_text(request->settled.cost.nano, MONEY_SCALE, cost);
-    struct str const comment = arena_printf(request->arena, ": cost=%.*s\n\n", (int)digits, cost);
     send_on(request, event);
-    send_on(request, comment);
+    if (!request->ask.wants_usage) {
+        size_t const digits = decimal_text(request->settled.cost.nano, MONEY_SCALE, cost);
+        send_on(request, arena_printf(request->arena, ": cost=%.*s\n\n", (int)digits, cost));
+    }
     send_on(request, request->answer.end_event);
     if (!request->client_gone)
         request->ending.kind = END_STREAM;

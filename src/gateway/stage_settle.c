@@ -116,9 +116,9 @@ static void close_money(struct request *request)
 static void store_answer(struct request *request, struct str content_type, struct str body)
 {
     struct book *book = request->worker->gateway->options.book;
-    const struct customer *customer = key_customer(request->key);
     if (!request->idempotent)
         return;
+    const struct customer *customer = key_customer(request->key);
     request->idempotent = false;
     if (!request->charged) { /* nothing happened: the client may try again with the same key */
         book_idempotency_abandon(book, customer, request->idempotency_hash);
