@@ -1,0 +1,55 @@
+/* admin_int.h - one running management call; shared by admin.c and the handlers. */
+#pragma once
+#include "admin/admin.h"
+#include "codec/json.h"
+
+enum { ADMIN_PARAMS_MAX = 2, ADMIN_ANSWER_BYTES_MAX = 64 << 20, ADMIN_PAGE_ROWS = 500 };
+
+struct admin_call {
+    struct admin *admin;
+    struct http_exchange *exchange;
+    struct arena *arena; /* the call's own: it may outlive the client */
+    const struct admin_route *route;
+    struct str query, body;              /* copies */
+    struct str params[ADMIN_PARAMS_MAX]; /* decoded path parameters, in order */
+    struct json_object object;           /* members of the body */
+    uv_work_t work;
+    bool started; /* the head of a streamed answer is out */
+    bool gone;    /* the client is */
+    bool waiting; /* for the client to take what was written */
+
+    /* What a handler leaves behind. */
+    int status;
+    const char *content_type;
+    struct buf out;
+    struct fault fault;
+    enum err err;
+    bool more;   /* call the handler again: `state` says where it stands */
+    void *state; /* in the arena */
+};
+
+const struct admin_options *admin_options(const struct admin *admin);
+
+/* A query parameter, decoded; ptr NULL: absent. */
+struct str admin_query(struct admin_call *call, const char *name);
+/* A body member's text; *text.ptr NULL: absent or null. */
+NODISCARD enum err admin_body_text(struct admin_call *call, const char *name, bool required,
+                                   struct str *text);
+/* A whole number >= 0; untouched when absent or null. */
+NODISCARD enum err admin_body_i64(struct admin_call *call, const char *name, int64_t *number);
+NODISCARD enum err admin_body_bool(struct admin_call *call, const char *name, bool *value);
+/* An RFC 3339 instant; untouched when absent or null. */
+NODISCARD enum err admin_body_instant(struct admin_call *call, const char *name, int64_t *wall_us);
+/* A decimal amount, as a string or a number, exactly. Required. */
+NODISCARD enum err admin_body_money(struct admin_call *call, const char *name,
+                                    struct money *amount);
+/* "…_at": text or null for 0. */
+void admin_put_instant(struct json_writer *writer, const char *key, int64_t wall_us);
+/* Makes the customer when the body says new_customer: true and it is not there yet. */
+NODISCARD enum err admin_new_customer(struct admin_call *call, struct str id);
+
+/* The handlers: on a pool thread. */
+#define X(method, path, handler, query, body, summary)                                             \
+    enum err handler(struct admin_call *call, struct json_writer *writer);
+#include "admin/routes.def"
+#undef X

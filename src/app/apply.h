@@ -1,0 +1,15 @@
+/* apply.h - puts a configuration into force: the catalogue, and the customers of the file.
+ *
+ * Rules: book calls block on the disk: not on a loop.
+ */
+#pragma once
+#include "app/config.h"
+#include "gateway/gateway.h"
+
+/* A fresh catalogue with one reference. ERR_CONFIG_INVALID, ERR_NO_MEMORY. */
+NODISCARD enum err apply_catalog(const struct config *config, struct clock *clock,
+                                 struct catalog **catalog, struct fault *fault);
+/* Customers and keys of the file are made or changed, those that left it are suspended or revoked,
+ * credit is granted once per customer. Items made at run time are left alone. */
+NODISCARD enum err apply_customers(const struct config *config, struct book *book,
+                                   struct fault *fault);

@@ -1,0 +1,111 @@
+/* daemon_int.h - the running daemon, shared by its own files: daemon, worker, web, metrics, reload.
+ */
+#pragma once
+#include "admin/admin.h"
+#include "app/config.h"
+#include "app/daemon.h"
+#include "app/datadir.h"
+#include "gateway/gateway.h"
+#include "net/timer.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    WORKERS_MAX = 256,
+    WORKER_TICK_MS = 500,      /* how often a worker shows that it lives */
+    WORKER_DRAIN_TICK_MS = 20, /* how often it looks whether it may stop */
+    WORKER_FLUSH_MS = 2000,    /* for the last bytes of aborted answers */
+    CONTROL_FLUSH_MS = 5000,   /* for management calls that still run when the workers have ended */
+    READY_LAG_RECORDS_MAX = 1000000,
+};
+
+enum daemon_state { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_DRAINING };
+
+/* One event loop with its own listening socket, upstream pools and TLS context. */
+struct worker {
+    struct daemon *daemon;
+    struct loop *loop;
+    struct tls_context *tls;
+    struct http_server *server;
+    struct gateway_worker *gateway;
+    struct http_app app;
+    pthread_t thread;
+    bool started;
+    bool dirty; /* something would not end: nothing of it is freed */
+
+    /* on its own thread */
+    struct timer tick;
+    bool draining, aborted;
+    int64_t abort_ms, leave_ms; /* loop time; leave_ms 0: not aborted yet */
+
+    _Atomic int64_t drain_timeout_ms; /* written by the main thread */
+
+    /* for others to read */
+    _Atomic uint64_t ticks;
+    _Atomic size_t connections, exchanges;
+};
+
+struct daemon {
+    const struct daemon_options *options;
+    const struct config *config; /* what it was started with */
+    struct datadir dir;
+    struct clock *clock;
+    struct journal *journal;
+    struct store *store;
+    struct book *book;
+    struct projector *projector;
+    struct gateway *gateway;
+    struct admin *admin;
+    size_t worker_count;
+    struct worker workers[WORKERS_MAX];
+    int port;
+    char url[256];
+
+    /* the main thread's loop: signals and the control socket */
+    struct loop *loop;
+    struct http_server *control;
+    struct http_app control_app;
+    uv_signal_t signals[3];
+    size_t signal_count;
+    struct timer beat;
+    uv_work_t reload_work;
+    bool reload_runs, reload_again;
+    size_t workers_ended;
+    int64_t ended_ms;   /* loop time when the last worker ended; 0: not yet */
+    bool control_dirty; /* a management call would not end: nothing it may use is freed */
+    int64_t last_ping_us, watchdog_us;
+    uint64_t pinged_ticks[WORKERS_MAX];
+
+    pthread_mutex_t reload_lock; /* one reload at a time */
+    pthread_t maintenance;
+    pthread_mutex_t maintenance_lock;
+    pthread_cond_t maintenance_wake;
+    bool maintenance_runs, maintenance_stop;
+
+    _Atomic int state; /* enum daemon_state */
+    _Atomic int64_t unknown_paths;
+    int64_t started_us;
+};
+
+/* worker.c */
+NODISCARD enum err worker_open(struct worker *worker, struct str address, struct fault *fault);
+NODISCARD enum err worker_start(struct worker *worker, struct fault *fault);
+void worker_drain(struct worker *worker, int64_t timeout_ms); /* from the main thread; repeatable */
+void worker_close(struct worker *worker); /* after its thread ended, or never started */
+void loop_unwind(
+    struct loop *loop); /* a loop that never ran: its handles close only while it runs */
+
+/* web.c: what every server answers. `gateway` NULL: the control socket. */
+void web_app(struct http_app *app, void *context, bool control);
+bool daemon_ready(struct daemon *daemon, struct buf *verbose); /* verbose may be NULL */
+
+/* metrics.c */
+NODISCARD enum err metrics_render(struct daemon *daemon, struct buf *out);
+
+/* reload.c */
+enum err daemon_reload(void *owner, struct fault *fault); /* any thread but a loop's */
+void daemon_status(void *owner, struct json_writer *writer);
+
+/* maintenance.c */
+NODISCARD enum err maintenance_start(struct daemon *daemon, struct fault *fault);
+void maintenance_stop(struct daemon *daemon);

@@ -1,0 +1,63 @@
+/* maintenance.c - a thread of its own for what is due by the clock: expired holds and grants. */
+#include "app/daemon_int.h"
+#include <time.h>
+
+enum { SWEEP_MS = 100, GRANTS_EVERY_SWEEPS = 10 };
+
+/* False: it is time to stop. */
+static bool wait_for_sweep(struct daemon *daemon)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += SWEEP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&daemon->maintenance_lock);
+    int result = 0;
+    while (!daemon->maintenance_stop && result == 0)
+        result =
+            pthread_cond_timedwait(&daemon->maintenance_wake, &daemon->maintenance_lock, &until);
+    bool const stop = daemon->maintenance_stop;
+    pthread_mutex_unlock(&daemon->maintenance_lock);
+    return !stop;
+}
+
+static void *maintenance_run(void *argument)
+{
+    struct daemon *daemon = argument;
+    for (unsigned sweeps = 0; wait_for_sweep(daemon); sweeps++) {
+        book_sweep(daemon->book);
+        if (sweeps % GRANTS_EVERY_SWEEPS == 0)
+            book_expire_grants(daemon->book);
+    }
+    return NULL;
+}
+
+enum err maintenance_start(struct daemon *daemon, struct fault *fault)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&daemon->maintenance_wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&daemon->maintenance_lock, NULL);
+    int const result = pthread_create(&daemon->maintenance, NULL, maintenance_run, daemon);
+    daemon->maintenance_runs = result == 0;
+    return result == 0 ? ERR_OK
+                       : fault_set(fault, ERR_NO_MEMORY, "a thread cannot be started: %s",
+                                   strerror(result));
+}
+
+void maintenance_stop(struct daemon *daemon)
+{
+    if (!daemon->maintenance_runs)
+        return;
+    pthread_mutex_lock(&daemon->maintenance_lock);
+    daemon->maintenance_stop = true;
+    pthread_cond_signal(&daemon->maintenance_wake);
+    pthread_mutex_unlock(&daemon->maintenance_lock);
+    pthread_join(daemon->maintenance, NULL);
+    pthread_cond_destroy(&daemon->maintenance_wake);
+    pthread_mutex_destroy(&daemon->maintenance_lock);
+    daemon->maintenance_runs = false;
+}
