@@ -2,6 +2,7 @@
 #include "net/loop.h"
 #include "base/limits.h"
 #include "base/must.h"
+#include "net/gather.h"
 #include "net/loop_int.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ struct loop *loop_new(void)
     if (!loop)
         return NULL;
     list_init(&loop->soon);
+    gather_init(&loop->gather);
     loop->last_post = &loop->first_post;
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);

@@ -7,6 +7,8 @@
 enum {
     LOOP_READ_BYTES = 64 << 10,
     LOOP_SCRATCH_BYTES = 16 << 10, /* one full TLS record */
+    GATHER_BYTES = 256 << 10,
+    GATHER_WRITE_BYTES_MAX = 8 << 10, /* larger writes go out at once: copying would not pay */
     TIMER_TICK_MS = 10,
     TIMER_SLOT_COUNT = 4096, /* 41 s per turn of the wheel; a power of two */
     TIMER_WORD_BITS = 64,
@@ -29,11 +31,20 @@ struct post {
     void *argument;
 };
 
+/* Small writes of one iteration; gather.c. */
+struct gather {
+    struct soon soon;
+    struct list streams; /* those with bytes in here, in order */
+    size_t used;
+    char bytes[GATHER_BYTES];
+};
+
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_idle_t idle; /* active while `soon` is not empty */
     struct list soon;
+    struct gather gather;
     struct wheel wheel;
     bool stopping, closed;
     pthread_mutex_t lock; /* guards the two below, for a few instructions */

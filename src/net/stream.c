@@ -1,6 +1,7 @@
 /* stream.c - reading, writing and ending of streams; see dial.c and listener.c for their start. */
 #include "net/stream.h"
 #include "base/must.h"
+#include "net/gather.h"
 #include "net/loop_int.h"
 #include "net/stream_int.h"
 #include <stdlib.h>
@@ -82,6 +83,9 @@ void stream_close(struct stream *stream)
 {
     if (!stream || stream->phase == STREAM_CLOSING)
         return;
+    if (is_alive(stream)) /* what was written counts as sent, as far as the kernel takes it now */
+        gather_flush(stream);
+    gather_drop(stream);
     stream->phase = STREAM_CLOSING;
     timer_stop(&stream->timer);
     soon_cancel(&stream->soon);
@@ -93,6 +97,7 @@ void stream_reset(struct stream *stream)
 {
     if (!stream || stream->phase == STREAM_CLOSING)
         return;
+    gather_drop(stream);
     uv_os_fd_t descriptor;
     if (!stream->is_local && !uv_is_closing(&stream->uv.handle) &&
         uv_fileno(&stream->uv.handle, &descriptor) == 0) {
@@ -242,6 +247,12 @@ static enum err write_raw(struct stream *stream, const struct str *parts, size_t
     return ERR_OK;
 }
 
+void stream_queue_rest(struct stream *stream, struct str bytes)
+{
+    if (outbox_add(stream, &bytes, 1, 0) != ERR_OK)
+        (void)write_failed(stream, ERR_NO_MEMORY, "no memory for the queue");
+}
+
 static enum err tls_flush(struct stream *stream)
 {
     struct str const bytes = tls_output(stream->tls);
@@ -289,6 +300,10 @@ enum err stream_write(struct stream *stream, const struct str *parts, size_t cou
         total += parts[i].len;
     if (total > STREAM_QUEUE_BYTES_MAX)
         return ERR_TOO_LARGE;
+    if (gather_take(stream, parts, count, total))
+        return ERR_OK;
+    if (stream->phase == STREAM_ENDED)
+        return ERR_UPSTREAM_CUT; /* sending what was gathered before has failed */
     return stream->tls ? write_tls(stream, parts, count) : write_raw(stream, parts, count);
 }
 
@@ -303,6 +318,9 @@ size_t stream_queued(const struct stream *stream)
 void stream_finish(struct stream *stream)
 {
     if (stream->finishing || stream->phase != STREAM_OPEN)
+        return;
+    gather_flush(stream);
+    if (stream->phase != STREAM_OPEN)
         return;
     if (stream->tls) {
         tls_shutdown(stream->tls);
@@ -459,6 +477,7 @@ struct stream *stream_new(struct loop *loop, bool is_local)
     stream->loop = loop;
     stream->is_local = is_local;
     stream->reading = true;
+    list_init(&stream->gather_link);
     soon_init(&stream->soon, on_soon);
     timer_init(&stream->timer, on_linger_over);
     return stream;

@@ -18,6 +18,7 @@ struct stream;
 enum stream_end {
     STREAM_END_EOF,     /* the peer finished its side; writing may still work */
     STREAM_END_RESET,   /* connection lost; or TLS that ended without close_notify (a cut) */
+    STREAM_END_UNSENT,  /* … before the first byte of the last write had left */
     STREAM_END_REFUSED, /* connect: refused, unreachable, no route, name not found */
     STREAM_END_TLS,     /* handshake or certificate refused, or a TLS error */
 };

@@ -42,8 +42,10 @@ struct stream {
     struct outbox *outbox; /* NULL: nothing is queued */
     struct dial *dial;     /* NULL once connected */
     struct listener *listener;
-    struct soon soon;   /* a late on_end, or TLS data that waits after a pause */
-    struct timer timer; /* end of lingering */
+    struct list gather_link;
+    struct str gathered; /* a small write that goes out at the end of this iteration */
+    struct soon soon;    /* a late on_end, or TLS data that waits after a pause */
+    struct timer timer;  /* end of lingering */
     uv_shutdown_t shutdown;
     enum stream_phase phase;
     enum stream_end end_why; /* with end_pending */
@@ -65,6 +67,8 @@ struct stream *stream_new(struct loop *loop, bool is_local);
 void stream_begin(struct stream *stream);
 /* Tells the end in the next iteration, unless one is planned already. `detail` is static. */
 void stream_end_soon(struct stream *stream, enum stream_end why, const char *detail);
+/* Queues bytes that the kernel did not take. */
+void stream_queue_rest(struct stream *stream, struct str bytes);
 /* Frees what a closed stream holds; used as or from a uv_close callback. */
 void stream_closed(uv_handle_t *handle);
 /* dial.c: the stream was closed while connecting. True: dial.c will call stream_closed again. */

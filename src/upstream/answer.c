@@ -17,8 +17,7 @@ static enum answer_result fail(struct answer *answer, enum upstream_fail why, co
     return ANSWER_FAILED;
 }
 
-/* --- llhttp's callbacks ------------------------------------------------------------------------
- */
+/* --- llhttp's callbacks ---------------------------------------------------------------------- */
 
 /* `answer` is the parser's data; an error code here ends llhttp_execute. */
 static int body_fail(struct answer *answer, enum upstream_fail why, const char *detail)
@@ -97,8 +96,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* --- the head ----------------------------------------------------------------------------------
- */
+/* --- the head -------------------------------------------------------------------------------- */
 
 static void head_clear(struct answer *answer)
 {
@@ -239,8 +237,7 @@ static enum answer_result head_feed(struct answer *answer, struct str bytes, siz
     return result;
 }
 
-/* --- the body ----------------------------------------------------------------------------------
- */
+/* --- the body -------------------------------------------------------------------------------- */
 
 static enum answer_result body_end(struct answer *answer)
 {
@@ -268,8 +265,7 @@ static enum answer_result body_feed(struct answer *answer, struct str bytes, siz
     return body_end(answer);
 }
 
-/* --- the way in --------------------------------------------------------------------------------
- */
+/* --- the way in ------------------------------------------------------------------------------ */
 
 void answer_start(struct answer *answer, const struct answer_handler *handler, void *owner)
 {

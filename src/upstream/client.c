@@ -50,8 +50,7 @@ static void tick(int64_t *figure)
     __atomic_store_n(figure, *figure + 1, __ATOMIC_RELAXED);
 }
 
-/* --- deadlines ---------------------------------------------------------------------------------
- */
+/* --- deadlines ------------------------------------------------------------------------------- */
 
 #define NEVER_MS INT64_MAX
 
@@ -83,8 +82,7 @@ static void wait_for_body(struct call *call)
     wait_for(call, call->paused ? NEVER_MS : wait_ms(call->target->timeouts.idle_ms));
 }
 
-/* --- the end of a call -------------------------------------------------------------------------
- */
+/* --- the end of a call ----------------------------------------------------------------------- */
 
 /* Takes the connection away from the call; the caller keeps or drops it. */
 static struct connection *call_end(struct call *call)
@@ -145,8 +143,7 @@ static void call_done(struct call *call, bool left)
     handler->on_done(owner);
 }
 
-/* --- the answer --------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------ */
 
 static bool on_answer_head(void *owner, const struct upstream_head *head)
 {
@@ -219,8 +216,7 @@ static void held_give(struct call *call)
     connection_release(connection);
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 static void call_connect(struct call *call)
 {
@@ -260,9 +256,19 @@ static enum err request_write(struct call *call)
     size_t const count = call->request->part_count;
     MUST(count <= UPSTREAM_PARTS_MAX);
     parts[0] = call->head;
-    if (count > 0)
+    if (count)
         memcpy(parts + 1, call->request->parts, count * sizeof parts[0]);
     return stream_write(call->connection->stream, parts, 1 + count);
+}
+
+/* A pooled connection had died while idle: not one byte went out, so a fresh one may try. */
+static void call_connect_again(struct call *call)
+{
+    struct connection *connection = call->connection;
+    call->connection = NULL;
+    connection->call = NULL;
+    pools_drop(connection);
+    call_connect(call);
 }
 
 static void call_dispatch(struct call *call)
@@ -280,19 +286,14 @@ static void call_dispatch(struct call *call)
             stream_read_stop(connection->stream);
         wait_for(call, wait_ms(call->target->timeouts.first_byte_ms));
     } else if (err == ERR_UPSTREAM_CUT && call->reused) {
-        /* it died while idle: not one byte went out, so a fresh connection may try */
-        call->connection = NULL;
-        connection->call = NULL;
-        pools_drop(connection);
-        call_connect(call);
+        call_connect_again(call);
     } else {
         call_doom(call, err == ERR_UPSTREAM_CUT ? UPSTREAM_FAIL_RESET : UPSTREAM_FAIL_MEMORY,
                   "the request could not be written");
     }
 }
 
-/* --- the stream's side -------------------------------------------------------------------------
- */
+/* --- the stream's side ----------------------------------------------------------------------- */
 
 static void on_open(void *owner)
 {
@@ -323,6 +324,9 @@ static void on_end(void *owner, enum stream_end why, const char *detail)
         pools_drop(connection);
     } else if (connection->call->phase == CALL_CONNECTING) {
         connect_failed(connection->call, why, detail);
+    } else if (why == STREAM_END_UNSENT && connection->call->reused &&
+               connection->call->phase == CALL_HEAD) {
+        call_connect_again(connection->call);
     } else if (why != STREAM_END_EOF) {
         call_fail(connection->call, UPSTREAM_FAIL_RESET, detail);
     } else {
@@ -372,8 +376,7 @@ static void on_due(struct timer *timer)
         timer_arm(call);
 }
 
-/* --- a network call's operations ---------------------------------------------------------------
- */
+/* --- a network call's operations ------------------------------------------------------------- */
 
 static struct call *call_of(struct upstream_call *base)
 {
@@ -426,8 +429,7 @@ static void call_cancel(struct upstream_call *base)
 static const struct upstream_call_ops call_ops = {call_pause, call_resume, call_allow_stream,
                                                   call_cancel};
 
-/* --- the start ---------------------------------------------------------------------------------
- */
+/* --- the start ------------------------------------------------------------------------------- */
 
 static char *put(char *at, struct str text)
 {
@@ -554,8 +556,7 @@ const char *upstream_fail_name(enum upstream_fail why)
     return names[why];
 }
 
-/* --- the client --------------------------------------------------------------------------------
- */
+/* --- the client ------------------------------------------------------------------------------ */
 
 struct upstream_client *upstream_client_new(struct loop *loop)
 {

@@ -31,7 +31,6 @@ enum openai_field {
 struct openai_ask {
     enum operation operation;
     struct str body;
-    struct json_object object;             /* top-level members */
     struct str values[OPENAI_FIELD_COUNT]; /* raw, those that we interpret; ptr NULL: absent */
     struct str include_usage;              /* raw value inside stream_options; ptr NULL: absent */
     struct str model_name;                 /* decoded */
@@ -41,6 +40,7 @@ struct openai_ask {
     int64_t choices;     /* n, at least 1 */
     int64_t image_parts; /* images and files: what they cost is not bounded by bytes */
     struct str end_user; /* "user", when plain text */
+    struct json_object object; /* top-level members; last, because it is large and never zeroed */
 };
 
 /* Validates all of the body. ERR_JSON_INVALID, ERR_FIELD_INVALID (fault->param names it). */

@@ -143,8 +143,7 @@ static enum err choices_take(struct openai_ask *ask, struct fault *fault)
     return ERR_OK;
 }
 
-/* --- images and files --------------------------------------------------------------------------
- */
+/* --- images and files ------------------------------------------------------------------------ */
 
 /* An escaped letter of a part's type: \u005f to \u007a. Other escapes do not hide one. */
 static bool hides_letters(struct str text)
@@ -233,8 +232,7 @@ static enum err messages_take(struct openai_ask *ask, struct fault *fault)
     return ERR_OK;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- the whole ------------------------------------------------------------------------------- */
 
 static enum err chat_take(struct openai_ask *ask, struct fault *fault)
 {

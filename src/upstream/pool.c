@@ -41,8 +41,7 @@ struct pools {
     struct timer sweep;
 };
 
-/* --- pools -------------------------------------------------------------------------------------
- */
+/* --- pools ----------------------------------------------------------------------------------- */
 
 /* One writer; /metrics reads it from another thread. */
 static void idle_count_add(struct pools *pools, int change)
@@ -141,8 +140,7 @@ static void pool_leave(struct pools *pools, struct pool *pool)
     free(pool);
 }
 
-/* --- connections -------------------------------------------------------------------------------
- */
+/* --- connections ----------------------------------------------------------------------------- */
 
 static struct connection *connection_new(struct pools *pools)
 {
@@ -284,8 +282,7 @@ void pools_keep(struct connection *connection)
         timer_start(pools->loop, &pools->sweep, SWEEP_MS);
 }
 
-/* --- the set -----------------------------------------------------------------------------------
- */
+/* --- the set --------------------------------------------------------------------------------- */
 
 /* One look a second at the oldest of each pool, instead of a timer per call. */
 static void on_sweep(struct timer *timer)
