@@ -44,9 +44,15 @@ enum err book_load_customer(struct book *book, const struct customer_row *row, s
 {
     struct customer *customer;
     enum err const err = replay_customer(book, row, &customer, fault);
-    if (err == ERR_OK && row->debt.nano > 0)
+    if (err != ERR_OK)
+        return err;
+    if (row->requests_per_minute < 0 || row->tokens_per_minute < 0 || row->concurrent_max < 0)
+        return replay_corrupt(fault, "a customer's limit is negative", row->id);
+    customer->limits =
+        limits_of(row->requests_per_minute, row->tokens_per_minute, row->concurrent_max);
+    if (row->debt.nano > 0)
         customer->totals.nano[TOTAL_DEBT] = row->debt.nano;
-    return err;
+    return ERR_OK;
 }
 
 enum err replay_key(struct book *book, const struct key_row *row, struct fault *fault)
@@ -74,17 +80,21 @@ enum err book_load_key(struct book *book, const struct key_row *row, struct faul
     return replay_key(book, row, fault);
 }
 
+static bool grant_can_be(const struct grant_row *row)
+{
+    return row->amount.nano > 0 && row->remaining.nano >= 0 &&
+           row->remaining.nano <= row->amount.nano && row->expires_us >= 0 &&
+           is_name(row->category, NAME_BYTES_MAX) && is_name(row->source_type, NAME_BYTES_MAX) &&
+           is_name(row->source_id, NAME_BYTES_MAX);
+}
+
 enum err replay_grant(struct book *book, const struct grant_row *row, struct grant **made,
                       struct fault *fault)
 {
     struct ulid id;
     struct customer *customer = book_find_customer(book, row->customer_id);
-    bool const valid = customer && ulid_parse(row->id, &id) && row->amount.nano > 0 &&
-                       row->remaining.nano >= 0 && row->remaining.nano <= row->amount.nano &&
-                       is_name(row->category, NAME_BYTES_MAX) &&
-                       is_name(row->source_type, NAME_BYTES_MAX) &&
-                       is_name(row->source_id, NAME_BYTES_MAX) && row->expires_us >= 0;
-    if (!valid || customer_grant(customer, id))
+    if (!customer || !ulid_parse(row->id, &id) || !grant_can_be(row) ||
+        customer_grant(customer, id))
         return replay_corrupt(fault, "a grant that cannot be, or is there twice", row->id);
     struct grant *grant = grant_new(customer, row);
     if (!grant)

@@ -18,8 +18,7 @@ _Static_assert((int)TEXT_BYTES_MAX >= (int)NAME_BYTES_MAX &&
 _Static_assert(POOL_COUNT <= 16, "pools are kept in a 16-bit mask");
 _Static_assert(LIMITER_COUNT <= 8, "limiters are kept in one byte");
 
-/* --- parts -------------------------------------------------------------------------------------
- */
+/* --- parts ----------------------------------------------------------------------------------- */
 static void put_usage(struct pack *pack, const struct usage *usage)
 {
     unsigned mask = 0;
@@ -147,8 +146,7 @@ static size_t get_windows(struct unpack *unpack, struct record_window_line *line
     return unpack->bad ? 0 : count;
 }
 
-/* --- context ------------------------------------------------------------------------------------
- */
+/* --- context --------------------------------------------------------------------------------- */
 size_t record_context_encode(const struct call_context *context, void *out, size_t room)
 {
     struct pack pack = pack_begin(out, room);
@@ -191,8 +189,7 @@ static void get_context(struct unpack *unpack, struct call_context *context)
     context->idempotency = flags & FLAG_IDEMPOTENCY ? unpack_raw(unpack, RECORD_HASH_BYTES) : NULL;
 }
 
-/* --- RESERVE, DISPATCH, PROGRESS -----------------------------------------------------------------
- */
+/* --- RESERVE, DISPATCH, PROGRESS ------------------------------------------------------------- */
 size_t record_reserve_encode(const struct record_reserve *record, struct str context, void *out,
                              size_t room)
 {
@@ -262,8 +259,7 @@ bool record_progress_decode(struct str payload, struct record_progress *record)
     return unpack_end(&unpack);
 }
 
-/* --- SETTLE, RELEASE, EXPIRE ---------------------------------------------------------------------
- */
+/* --- SETTLE, RELEASE, EXPIRE ----------------------------------------------------------------- */
 static void put_settled(struct pack *pack, const struct record_end *record)
 {
     pack_count(pack, record->first_byte_us);

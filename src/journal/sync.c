@@ -219,7 +219,7 @@ static void group_gather(struct journal *journal)
 void *journal_thread(void *owner)
 {
     struct journal *journal = owner;
-    size_t used_before = journal->active->used;
+    size_t used_before = group_take(journal).used;
     while (work_wait(journal)) {
         if (prepare_due(journal))
             journal_prepare(journal);

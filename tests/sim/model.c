@@ -14,8 +14,7 @@ void model_saved(struct model_customer *customer)
     customer->saved_now = most(customer->saved_now, customer->now);
 }
 
-/* --- smooth limiters: tat in 2^-10 us, a minute long, burst of a whole limit -------------------
- */
+/* --- smooth limiters: tat in 2^-10 us, a minute long, burst of a whole limit ----------------- */
 static const int64_t minute = 60000000;
 
 int64_t span(int64_t limit, int64_t n)
@@ -39,8 +38,7 @@ int64_t give_back(int64_t tat, int64_t limit, int64_t n, int64_t now)
     return most(most(tat - span(limit, n), now * 1024 - span(limit, limit)), 0);
 }
 
-/* --- windows -----------------------------------------------------------------------------------
- */
+/* --- windows --------------------------------------------------------------------------------- */
 static bool is_leap(int64_t year)
 {
     return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -109,8 +107,7 @@ int counter_at(struct model_customer *customer, uint32_t rule, enum window_kind 
     return place;
 }
 
-/* --- money -------------------------------------------------------------------------------------
- */
+/* --- money ----------------------------------------------------------------------------------- */
 int64_t cost_of(int64_t price_in, int64_t price_out, int64_t input, int64_t output)
 {
     wide const pico = (wide)input * price_in + (wide)output * price_out;

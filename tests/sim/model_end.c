@@ -201,8 +201,7 @@ void model_forget(struct model_customer *customer, int slot)
         customer->holds[slot].state = MODEL_FORGOTTEN;
 }
 
-/* --- grants ------------------------------------------------------------------------------------
- */
+/* --- grants ---------------------------------------------------------------------------------- */
 void model_grant(struct model_customer *customer, const struct model_grant *grant, int64_t clock)
 {
     int64_t const now = model_now(customer, clock);
@@ -233,8 +232,7 @@ int model_expire_grants(struct model_customer *customer, int64_t clock)
     return count;
 }
 
-/* --- crash -------------------------------------------------------------------------------------
- */
+/* --- crash ----------------------------------------------------------------------------------- */
 static int oldest_held(const struct model_customer *customer)
 {
     int found = -1;
@@ -270,8 +268,7 @@ void model_crash(struct model_customer *customer, int64_t clock)
     }
 }
 
-/* --- invariants --------------------------------------------------------------------------------
- */
+/* --- invariants ------------------------------------------------------------------------------ */
 static const char *check_sums(const struct model_customer *customer)
 {
     int64_t grants[MODEL_GRANTS] = {0}, counters[MODEL_COUNTERS] = {0}, remaining = 0;

@@ -23,6 +23,19 @@ static void pass_time(struct world *world)
         *now_us += below(world, 40 * day_us);
 }
 
+/* To the very instant at which a hold or a grant ends: off-by-one errors live there. */
+static void pass_to_an_end(struct world *world, int customer)
+{
+    const struct model_customer *model = &world->model.customers[customer];
+    const struct model_hold *hold = &model->holds[below(world, MODEL_HOLDS)];
+    int64_t end_us = hold->state == MODEL_HELD ? hold->deadline : 0;
+    if (model->grant_count > 0 && chance(world, 50))
+        end_us = model->grants[below(world, model->grant_count)].expires;
+    int64_t const away_us = end_us - world->clock.now_us;
+    if (away_us > 0 && away_us < 100 * second_us)
+        world->clock.now_us = end_us;
+}
+
 /* A slot of a state, or -1; FREE also finds those whose story is over. */
 static int find_slot(struct world *world, int customer, enum model_state state)
 {
@@ -39,8 +52,7 @@ static int find_slot(struct world *world, int customer, enum model_state state)
     return -1;
 }
 
-/* --- reserve -----------------------------------------------------------------------------------
- */
+/* --- reserve --------------------------------------------------------------------------------- */
 static struct model_want random_want(struct world *world)
 {
     static const int64_t prices[] = {0, 333, 1000, 2500, 4000};
@@ -123,8 +135,7 @@ static bool do_reserve(struct world *world, int customer)
     return same_verdict(world, err, &admission, &verdict);
 }
 
-/* --- ends --------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------ */
 static bool same_bill(struct world *world, const struct settled *settled,
                       const struct model_bill *bill)
 {
@@ -226,8 +237,7 @@ static bool do_progress(struct world *world, int customer)
     return true;
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------ */
 static bool do_sweep(struct world *world)
 {
     int64_t const hold_memory_us = HOLD_MEMORY_S * second_us;
@@ -256,8 +266,7 @@ static bool do_sweep(struct world *world)
     return true;
 }
 
-/* --- credit and policy -------------------------------------------------------------------------
- */
+/* --- credit and policy ----------------------------------------------------------------------- */
 static bool do_grant(struct world *world, int customer)
 {
     struct model_customer *model = &world->model.customers[customer];
@@ -350,6 +359,8 @@ bool world_step(struct world *world)
     int const customer = (int)below(world, MODEL_CUSTOMERS);
     int64_t const dice = below(world, 1000);
     pass_time(world);
+    if (chance(world, 10))
+        pass_to_an_end(world, customer);
     if (dice < 420)
         return do_reserve(world, customer);
     if (dice < 640)

@@ -63,8 +63,7 @@ static void names(int customer, int key, char id[16], char secret[32])
     snprintf(secret, 32, "sim-secret-%d-%d-padding", customer, key);
 }
 
-/* --- set up ------------------------------------------------------------------------------------
- */
+/* --- set up ---------------------------------------------------------------------------------- */
 static void random_limits(struct world *world, struct model_limits *limits)
 {
     *limits = (struct model_limits){0};
@@ -201,8 +200,7 @@ void world_close(struct world *world)
         remove_directory(world->directory);
 }
 
-/* --- comparing ---------------------------------------------------------------------------------
- */
+/* --- comparing ------------------------------------------------------------------------------- */
 bool world_compare(struct world *world)
 {
     char what[160];
@@ -225,8 +223,7 @@ bool world_compare(struct world *world)
     return true;
 }
 
-/* --- replay and crash --------------------------------------------------------------------------
- */
+/* --- replay and crash ------------------------------------------------------------------------ */
 struct replay {
     struct book *book;
     struct fault fault;

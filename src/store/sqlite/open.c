@@ -97,16 +97,28 @@ static enum err backup_make(sqlite3 *connection, const char *file, int version, 
     return err;
 }
 
+static enum err version_write(sqlite3 *connection, int version, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(connection, "UPDATE meta SET value = ?1 WHERE name = 'schema_version'",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fault(connection, "migration", fault);
+    sqlite3_bind_int(statement, 1, version);
+    bool const done = sqlite3_step(statement) == SQLITE_DONE;
+    enum err const err = done ? ERR_OK : sqlite_fault(connection, "migration", fault);
+    sqlite3_finalize(statement);
+    return err;
+}
+
 static enum err step_run(sqlite3 *connection, int version, struct fault *fault)
 {
-    char mark[96];
-    snprintf(mark, sizeof mark, "UPDATE meta SET value = %d WHERE name = 'schema_version'; COMMIT",
-             version);
     enum err err = exec(connection, "BEGIN IMMEDIATE", fault);
     if (err == ERR_OK)
         err = exec(connection, schema_step(version), fault);
     if (err == ERR_OK)
-        err = exec(connection, mark, fault);
+        err = version_write(connection, version, fault);
+    if (err == ERR_OK)
+        err = exec(connection, "COMMIT", fault);
     if (err != ERR_OK)
         (void)sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL); /* the cause is kept */
     return err;
@@ -265,6 +277,10 @@ static sqlite3 *reader_open(const struct sqlite_store *self, struct fault *fault
     }
     sqlite3_busy_timeout(reader, BUSY_TIMEOUT_MS);
     (void)sqlite3_db_config(reader, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (find_function_add(reader, fault) != ERR_OK) {
+        sqlite3_close(reader);
+        return NULL;
+    }
     return reader;
 }
 

@@ -5,7 +5,7 @@
  *        resets the log while the writer checkpoints: here there is no other.)
  */
 #pragma once
-#include "store/store.h"
+#include "store/sqlite/usage_int.h"
 #include <pthread.h>
 #include <sqlite3.h>
 
@@ -14,9 +14,6 @@ enum {
     BUSY_TIMEOUT_MS = 5000,
     WAL_PAGES_CHECKPOINT = 4096, /* 16 MiB: hot pages are then written back once, not each time */
     WAL_BYTES_KEPT = 64 << 20,
-    USAGE_TEXT_BYTES_MAX = 136,
-    REQUEST_WINDOW_BITS = 16, /* see usage.c */
-    REQUEST_HASH_BITS = 40,
 };
 
 enum statement {
@@ -32,6 +29,8 @@ enum statement {
     STATEMENT_HOLD,
     STATEMENT_HOLD_DELETE,
     STATEMENT_USAGE,
+    STATEMENT_USAGE_SPAN,
+    STATEMENT_USAGE_CHUNK,
     STATEMENT_BUCKET,
     STATEMENT_LEDGER_TXN,
     STATEMENT_LEDGER_ENTRY,
@@ -41,30 +40,13 @@ enum statement {
     STATEMENT_COUNT,
 };
 
-enum {
-    USAGE_COLUMN_NOTHING = -1,
-#define NUMBER(id, column, field) USAGE_COLUMN_##id,
-#define TEXT(id, column, field)   USAGE_COLUMN_##id,
-#include "store/sqlite/usage_columns.def"
-#undef NUMBER
-#undef TEXT
-    USAGE_COLUMN_COUNT,
-};
-
-/* What is bound to the usage statement: a value that did not change need not be bound again. */
-struct usage_bound {
-    int64_t number[USAGE_COLUMN_COUNT];
-    size_t len[USAGE_COLUMN_COUNT];
-    char text[USAGE_COLUMN_COUNT][USAGE_TEXT_BYTES_MAX];
-    bool known;
-};
-
 struct sqlite_store {
     struct store store;
     int lock; /* flock: no second writing process */
     sqlite3 *writer;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct usage_bound bound;
+    struct usage_chunk chunk;
     int wal_pages;
     bool began;
 
@@ -127,12 +109,6 @@ enum err write_bucket(struct store *, const struct bucket_row *, struct fault *)
 enum err write_ledger(struct store *, const struct ledger_txn_row *, struct fault *);
 enum err write_idempotency(struct store *, const struct idempotency_row *, struct fault *);
 enum err write_forget(struct store *, int64_t now_us, struct fault *);
-
-/* --- usage.c --- */
-extern const char usage_insert_sql[];
-enum err usage_add(struct store *, const struct usage_row *, struct fault *);
-enum err usage_read(struct store *, const struct usage_query *, usage_visit *, void *owner,
-                    struct fault *);
 
 /* --- read.c --- */
 enum err read_position(struct store *, struct store_position *, struct fault *);

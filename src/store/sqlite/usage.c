@@ -1,47 +1,34 @@
-/* usage.c - usage rows: written cheaply, found again by customer or by request.
- *
- * Indexes, measured at batches of 2000 rows (figures: docs of the change that made them):
- *   - (customer_id): the row's lsn comes with it, so one index gives a customer's calls in order.
- *   - request_key = (lsn >> 16) << 40 | 40 bits of the request id's hash. A plain index on a hash
- *     dirties one random page per row once the table is large; here all rows of a stretch of 65 536
- *     lsns lie side by side, and a search tries each stretch: 1 000 tries for 65 M records.
- */
+/* usage.c - usage rows: written cheaply, and read back. How they are found: usage_find.c. */
 #include "base/must.h"
 #include "store/sqlite/sqlite_int.h"
-#include <stdio.h>
 
-const char usage_insert_sql[] = "INSERT INTO usage (request_key"
+const char usage_insert_sql[] = "INSERT INTO usage ("
+#define FIRST(id, column, field)  column
 #define NUMBER(id, column, field) ", " column
 #define TEXT(id, column, field)   ", " column
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
-                                ") VALUES (?1"
+                                ") VALUES ("
+#define FIRST(id, column, field)  "?"
 #define NUMBER(id, column, field) ", ?"
 #define TEXT(id, column, field)   ", ?"
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
                                 ")";
 
-static const char select_columns[] = "SELECT u.lsn"
+static const char select_columns[] = "SELECT "
+#define FIRST(id, column, field)  "u." column
 #define NUMBER(id, column, field) ", u." column
 #define TEXT(id, column, field)   ", u." column
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
     ;
-
-enum { FIRST_COLUMN = 2 /* of the insert; 1 is request_key */ };
-
-/* FNV-1a: the same in every process, for it is stored. Collisions are only looked at twice. */
-static uint64_t request_hash(struct str request_id)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < request_id.len; i++)
-        hash = (hash ^ (unsigned char)request_id.ptr[i]) * 0x100000001b3u;
-    return (hash ^ hash >> REQUEST_HASH_BITS) & (((uint64_t)1 << REQUEST_HASH_BITS) - 1);
-}
 
 static void bind_number_changed(sqlite3_stmt *statement, struct usage_bound *bound, int column,
                                 int64_t value)
@@ -49,7 +36,7 @@ static void bind_number_changed(sqlite3_stmt *statement, struct usage_bound *bou
     if (bound->known && bound->number[column] == value)
         return;
     bound->number[column] = value;
-    sqlite3_bind_int64(statement, FIRST_COLUMN + column, value);
+    sqlite3_bind_int64(statement, column + 1, value);
 }
 
 /* Most texts are the same from row to row: comparing is cheaper than binding. */
@@ -62,15 +49,17 @@ static void bind_text_changed(sqlite3_stmt *statement, struct usage_bound *bound
     bound->len[column] = text.len;
     if (text.len > 0)
         memcpy(bound->text[column], text.ptr, text.len);
-    bind_text(statement, FIRST_COLUMN + column, str_make(bound->text[column], text.len));
+    bind_text(statement, column + 1, str_make(bound->text[column], text.len));
 }
 
 static bool texts_fit(const struct usage_row *row)
 {
     bool fit = true;
+#define FIRST(id, column, field)
 #define NUMBER(id, column, field)
 #define TEXT(id, column, field) fit = fit && row->field.len <= USAGE_TEXT_BYTES_MAX;
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
     return fit;
@@ -85,54 +74,85 @@ enum err usage_add(struct store *store, const struct usage_row *row, struct faul
     if (!texts_fit(row))
         return fault_set(fault, ERR_STORE_FAILED, "usage row %llu: a text is too long",
                          (unsigned long long)row->lsn);
-    uint64_t const window = row->lsn >> REQUEST_WINDOW_BITS << REQUEST_HASH_BITS;
-    sqlite3_bind_int64(statement, 1, (int64_t)(window | request_hash(row->request_id)));
+#define FIRST(id, column, field)                                                                   \
+    bind_number_changed(statement, bound, USAGE_COLUMN_##id, (int64_t)row->field);
 #define NUMBER(id, column, field)                                                                  \
     bind_number_changed(statement, bound, USAGE_COLUMN_##id, (int64_t)row->field);
 #define TEXT(id, column, field) bind_text_changed(statement, bound, USAGE_COLUMN_##id, row->field);
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
     bound->known = true;
-    return statement_run(self, STATEMENT_USAGE, fault);
+    enum err const err = statement_run(self, STATEMENT_USAGE, fault);
+    return err == ERR_OK ? chunk_add(self, row, fault) : err;
 }
 
 static void row_read(sqlite3_stmt *statement, struct usage_row *row)
 {
+#define FIRST(id, column, field)                                                                   \
+    row->field = (__typeof__(row->field))sqlite3_column_int64(statement, USAGE_COLUMN_##id);
 #define NUMBER(id, column, field)                                                                  \
-    row->field = (__typeof__(row->field))sqlite3_column_int64(statement, USAGE_COLUMN_##id + 1);
-#define TEXT(id, column, field) row->field = column_text(statement, USAGE_COLUMN_##id + 1);
+    row->field = (__typeof__(row->field))sqlite3_column_int64(statement, USAGE_COLUMN_##id);
+#define TEXT(id, column, field) row->field = column_text(statement, USAGE_COLUMN_##id);
 #include "store/sqlite/usage_columns.def"
+#undef FIRST
 #undef NUMBER
 #undef TEXT
 }
 
 enum { QUERY_BYTES_MAX = 4096 };
 
-/* The parts are constants; values of the caller are bound, never part of the text. */
+struct piece {
+    bool wanted;
+    const char *text;
+};
+
+/* Where the rows are looked for: ranges of one kind never overlap, so their order is the rows'. */
+static const char *source_of(const struct usage_query *query)
+{
+    if (!str_empty(query->request_id))
+        return " FROM usage_chunk s CROSS JOIN usage u ON u.lsn BETWEEN s.first_lsn AND s.last_lsn"
+               " WHERE has_request(s.request_hashes, ?1) AND u.request_id = ?2";
+    if (!str_empty(query->customer_id))
+        return " FROM usage_span s CROSS JOIN usage u ON u.lsn BETWEEN s.first_lsn AND s.last_lsn"
+               " WHERE s.customer_id = ?3";
+    return " FROM usage u WHERE 1";
+}
+
+static const char *order_of(const struct usage_query *query, bool by_range)
+{
+    if (by_range)
+        return query->oldest_first ? " ORDER BY s.first_lsn, u.lsn LIMIT ?10"
+                                   : " ORDER BY s.first_lsn DESC, u.lsn DESC LIMIT ?10";
+    return query->oldest_first ? " ORDER BY u.lsn LIMIT ?10" : " ORDER BY u.lsn DESC LIMIT ?10";
+}
+
+/* The pieces are constants; values of the caller are bound, never part of the text. */
 static void query_sql(const struct usage_query *query, char sql[QUERY_BYTES_MAX])
 {
-    static const char by_request[] =
-        " FROM (WITH RECURSIVE w (n) AS (SELECT max(lsn) >> 16 FROM usage UNION ALL"
-        " SELECT n - 1 FROM w WHERE n > 0) SELECT n FROM w) AS w"
-        " CROSS JOIN usage u INDEXED BY usage_by_request"
-        " WHERE u.request_key = ((w.n << 40) | ?1) AND u.request_id = ?2";
-    static const char by_customer[] =
-        " FROM usage u INDEXED BY usage_by_customer WHERE u.customer_id = ?3";
-    bool const request = !str_empty(query->request_id), customer = !str_empty(query->customer_id);
-    int const length = snprintf(
-        sql, QUERY_BYTES_MAX, "%s%s%s%s%s%s%s%s%s ORDER BY u.lsn %s LIMIT ?10", select_columns,
-        request    ? by_request
-        : customer ? by_customer
-                   : " FROM usage u WHERE 1",
-        request && customer ? " AND u.customer_id = ?3" : "",
-        str_empty(query->key_id) ? "" : " AND u.key_id = ?4",
-        str_empty(query->model) ? "" : " AND u.model = ?5",
-        str_empty(query->provider) ? "" : " AND u.provider = ?6",
-        query->since_us > 0 ? " AND u.finished_us >= ?7" : "",
-        query->until_us > 0 ? " AND u.finished_us < ?8" : "",
-        query->before_lsn > 0 ? " AND u.lsn < ?9" : "", query->oldest_first ? "ASC" : "DESC");
-    MUST(length > 0 && length < QUERY_BYTES_MAX);
+    bool const by_range = !str_empty(query->request_id) || !str_empty(query->customer_id);
+    struct piece const pieces[] = {
+        {true, select_columns},
+        {true, source_of(query)},
+        {!str_empty(query->customer_id), " AND u.customer_id = ?3"},
+        {!str_empty(query->key_id), " AND u.key_id = ?4"},
+        {!str_empty(query->model), " AND u.model = ?5"},
+        {!str_empty(query->provider), " AND u.provider = ?6"},
+        {query->since_us > 0, " AND u.finished_us >= ?7"},
+        {query->until_us > 0, " AND u.finished_us < ?8"},
+        {query->before_lsn > 0, " AND u.lsn < ?9"},
+        {query->before_lsn > 0 && by_range, " AND s.first_lsn < ?9"},
+        {true, order_of(query, by_range)},
+    };
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        size_t const more = pieces[i].wanted ? strlen(pieces[i].text) : 0;
+        MUST(len + more < QUERY_BYTES_MAX);
+        memcpy(sql + len, pieces[i].text, more);
+        len += more;
+    }
+    sql[len] = 0;
 }
 
 /* Numbers that the text does not mention cannot be bound: SQLite says so, and that is fine. */

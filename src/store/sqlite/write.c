@@ -27,6 +27,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_HOLD] = "INSERT OR REPLACE INTO hold VALUES (?1, ?2, ?3, ?4)",
     [STATEMENT_HOLD_DELETE] = "DELETE FROM hold WHERE id = ?1",
     [STATEMENT_USAGE] = usage_insert_sql,
+    [STATEMENT_USAGE_SPAN] = "INSERT INTO usage_span VALUES (?1, ?2, ?3)",
+    [STATEMENT_USAGE_CHUNK] = "INSERT INTO usage_chunk VALUES (?1, ?2, ?3)",
     [STATEMENT_BUCKET] =
         "INSERT INTO usage_bucket (start_us, customer_id, key_id, provider, model, requests,"
         " failures, latency_us, cost_nano, charged_nano"
@@ -108,7 +110,9 @@ enum err write_commit(struct store *store, struct store_position position, struc
     sqlite3_stmt *statement = statement_of(store, STATEMENT_POSITION);
     sqlite3_bind_int64(statement, 1, (int64_t)position.applied_lsn);
     sqlite3_bind_int64(statement, 2, (int64_t)position.recover_lsn);
-    enum err err = statement_run(self, STATEMENT_POSITION, fault);
+    enum err err = chunk_flush(self, fault);
+    if (err == ERR_OK)
+        err = statement_run(self, STATEMENT_POSITION, fault);
     if (err == ERR_OK)
         err = statement_run(self, STATEMENT_COMMIT, fault);
     if (err != ERR_OK)
@@ -129,6 +133,7 @@ void write_rollback(struct store *store)
         enum err const err = statement_run(self, STATEMENT_ROLLBACK, &ignored);
         (void)err;
     }
+    chunk_clear(&self->chunk);
     self->began = false;
 }
 

@@ -1,5 +1,5 @@
-/* test_book.c - one call's money: reserve, settle, release, expire, and what is refused why. */
-#include "book_fixture.h"
+/* test_book.c - one call's money: reserve, settle, release, expire. */
+#include "book_calls.h"
 
 static void a_call_is_held_and_settled(void **state)
 {
@@ -318,219 +318,62 @@ static void a_clock_that_is_set_back_changes_nothing(void **state)
     fixture_nothing_held(fixture);
 }
 
-/* --- limits -------------------------------------------------------------------------------- */
-static void the_request_rate_is_kept_by_a_refusal(void **state)
+/* All room that the journal can ever make is promised away, as on a full disk. */
+static int64_t fill_journal(struct journal *journal, size_t bytes)
 {
-    struct fixture *fixture = *state;
-    struct hold *hold;
-    struct admission admission;
-    fixture->key = fixture_key(fixture, "acme", "slow", (struct limits_wanted){3, 0, 0});
-    struct reservation want = fixture_want(fixture, 1, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &hold, &admission), ERR_CREDIT_SHORT);
-    assert_true(admission.requests_limited);
-    assert_int_equal(admission.requests_limit, 3);
-    assert_int_equal(admission.requests_remaining, 2);
-    fixture_grant(fixture, "1", 300, 0);
-    want.rate_taken = true; /* the same call, another provider */
-    assert_int_equal(fixture_reserve(fixture, &want, &hold, &admission), ERR_OK);
-    assert_int_equal(admission.requests_remaining, 2);
-    book_release(fixture->book, hold, "ok", 200);
-    book_unref(hold);
-    want.rate_taken = false;
-    for (int i = 1; i >= 0; i--) {
-        want.id = ulid_make(&fixture->random, 1);
-        assert_int_equal(fixture_reserve(fixture, &want, &hold, &admission), ERR_OK);
-        assert_int_equal(admission.requests_remaining, i);
-        book_release(fixture->book, hold, "ok", 200);
-        book_unref(hold);
-    }
-    assert_int_equal(fixture_reserve(fixture, &want, &hold, &admission), ERR_RATE_LIMITED);
-    assert_int_equal(admission.scope, SCOPE_KEY);
-    assert_int_equal(admission.retry_after_us, 20 * FIXTURE_SECOND_US);
-    book_limits(fixture->book, fixture->key, &admission);
-    assert_int_equal(admission.requests_remaining, 0);
-    fixture->clock.now_us += admission.requests_reset_us;
-    book_limits(fixture->book, fixture->key, &admission);
-    assert_int_equal(admission.requests_remaining, 3);
-    fixture_nothing_held(fixture);
-}
-
-static void tokens_not_used_come_back_to_the_limiter(void **state)
-{
-    struct fixture *fixture = *state;
-    struct hold *hold, *second;
-    struct admission admission;
-    fixture_customer(fixture, (struct customer_wanted){.limits = {.tokens_per_minute = 1000}});
-    fixture_grant(fixture, "1", 100000, 0);
-    hold = fixture_hold(fixture, 100, 800);
-    struct reservation want = fixture_want(fixture, 200, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_TOKENS_LIMITED);
-    assert_int_equal(admission.scope, SCOPE_CUSTOMER);
-    assert_true(admission.holds_in_the_way);
-    assert_true(admission.retry_after_us > 0);
-    assert_int_equal(admission.tokens_remaining, 100);
-    (void)fixture_settle(fixture, hold, 100, 50);
-    book_limits(fixture->book, fixture->key, &admission);
-    assert_int_equal(admission.tokens_remaining, 850);
-    book_unref(hold);
-    hold = fixture_hold(fixture, 850, 0);
-    book_release(fixture->book, hold, "upstream_error", 502); /* all of it */
-    book_unref(hold);
-    book_limits(fixture->book, fixture->key, &admission);
-    assert_int_equal(admission.tokens_remaining, 850);
-    hold = fixture_hold(fixture, 10, 0);
-    (void)fixture_settle(fixture, hold, 10, 1840); /* an overrun is taken too */
-    book_unref(hold);
-    book_limits(fixture->book, fixture->key, &admission);
-    assert_int_equal(admission.tokens_remaining, 0);
-    want.estimate.tokens[POOL_INPUT] = 1001; /* more than the limiter ever lets in */
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_TOKENS_LIMITED);
-    assert_int_equal(admission.retry_after_us, 0);
-    assert_false(admission.holds_in_the_way);
-    fixture_nothing_held(fixture);
-}
-
-static void concurrency_counts_live_holds(void **state)
-{
-    struct fixture *fixture = *state;
-    struct hold *first, *second, *third;
-    struct admission admission;
-    fixture_grant(fixture, "1", 1000, 0);
-    fixture->key = fixture_key(fixture, "acme", "two", (struct limits_wanted){0, 0, 2});
-    first = fixture_hold(fixture, 1, 0);
-    second = fixture_hold(fixture, 1, 0);
-    struct reservation const want = fixture_want(fixture, 1, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &third, &admission), ERR_CONCURRENCY_LIMITED);
-    assert_true(admission.holds_in_the_way);
-    assert_int_equal(admission.scope, SCOPE_KEY);
-    assert_int_equal(admission.retry_after_us, 0);
-    (void)fixture_settle(fixture, first, 1, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &third, &admission), ERR_OK);
-    fixture->clock.now_us += 61 * (int64_t)FIXTURE_SECOND_US;
-    assert_int_equal(book_sweep(fixture->book), 2); /* expiry frees the slots as well */
-    book_unref(first);
-    book_unref(second);
-    book_unref(third);
-    fixture_nothing_held(fixture);
-}
-
-static const struct precedence_row {
-    const char *sentence;
-    bool credit, suspended, revoked, tokens;
-    enum err err;
-    bool holds;
-} precedence[] = {
-    {"everything wrong: credit first", false, true, true, true, ERR_CREDIT_SHORT, false},
-    {"suspended before limited", true, true, false, true, ERR_CUSTOMER_SUSPENDED, false},
-    {"revoked before limited", true, false, true, true, ERR_KEY_REVOKED, false},
-    {"revoked before suspended", true, true, true, false, ERR_KEY_REVOKED, false},
-    {"only limited", true, false, false, true, ERR_TOKENS_LIMITED, false},
-    {"nothing wrong", true, false, false, false, ERR_OK, false},
-};
-
-static void the_most_actionable_reason_wins(void **state)
-{
-    struct fixture *fixture = *state;
-    for (size_t i = 0; i < sizeof precedence / sizeof precedence[0]; i++) {
-        const struct precedence_row *row = &precedence[i];
-        struct fault fault = {0};
-        char name[24];
-        struct hold *hold;
-        struct admission admission;
-        snprintf(name, sizeof name, "customer-%zu", i);
-        struct customer_wanted customer = {.id = str_of(name),
-                                           .overdraft = {row->credit ? 999 : 0}};
-        fixture_customer(fixture, customer);
-        fixture->key =
-            fixture_key(fixture, name, "k", (struct limits_wanted){0, row->tokens ? 10 : 0, 0});
-        if (row->revoked)
-            assert_int_equal(book_key_revoke(fixture->book, str_of(name), STR("k"), &fault),
-                             ERR_OK);
-        if (row->suspended)
-            customer.status = CUSTOMER_SUSPENDED;
-        fixture_customer(fixture, customer);
-        struct reservation const want = fixture_want(fixture, 100, 0);
-        print_message("  %s\n", row->sentence);
-        assert_int_equal(fixture_reserve(fixture, &want, &hold, &admission), row->err);
-        assert_int_equal(admission.holds_in_the_way, row->holds);
-        if (hold) {
-            book_release(fixture->book, hold, "ok", 200);
-            book_unref(hold);
+    int64_t promises = 0;
+    for (int idle = 0; idle < 20;) {
+        if (journal_promise(journal, bytes) == ERR_OK) {
+            promises++;
+            idle = 0;
+        } else {
+            idle++;
+            usleep(5000); /* it may be preparing another segment */
         }
+        assert_true(promises < 10000000);
     }
+    return promises;
 }
 
-static void windows_refuse_by_their_metric(void **state)
+static void a_full_journal_admits_nothing_and_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
+    enum { BLOCK_BYTES = 1 << 16, CRUMB_BYTES = 1 };
     struct hold *hold, *second;
     struct admission admission;
-    struct policy policy = {
-        .window_count = 1,
-        .windows = {{1, WINDOW_DAY, METRIC_COST, WINDOW_HARD, 100}},
-    };
-    const struct customer *customer = key_customer(fixture->key);
-    fixture_grant(fixture, "1", 10000, 0);
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    hold = fixture_hold(fixture, 60, 0);
-    struct reservation const want = fixture_want(fixture, 41, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_CREDIT_SHORT);
-    assert_int_equal(admission.scope, SCOPE_PLAN);
-    assert_true(admission.holds_in_the_way);
-    (void)fixture_settle(fixture, hold, 60, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_CREDIT_SHORT);
-    assert_false(admission.holds_in_the_way);
-    policy.windows[0].mode = WINDOW_SOFT;
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_OK);
-    book_release(fixture->book, second, "ok", 200);
-    book_unref(second);
-    policy.windows[0] = (struct window_rule){2, WINDOW_HOUR, METRIC_REQUESTS, WINDOW_HARD, 0};
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_RATE_LIMITED);
-    assert_int_equal(admission.retry_after_us, 0); /* never: the limit is 0 */
-    policy.windows[0].limit = 1;
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    struct hold *third = fixture_hold(fixture, 1, 0);
-    (void)fixture_settle(fixture, third, 1, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_RATE_LIMITED);
-    assert_true(admission.retry_after_us > 0); /* until the hour is over */
-    fixture->clock.now_us += admission.retry_after_us;
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_OK);
-    book_release(fixture->book, second, "ok", 200);
+    struct fault fault = {0};
+    bool existed;
+    fixture_grant(fixture, "1", 1000, fixture->clock.now_us + 30 * (int64_t)FIXTURE_SECOND_US);
+    hold = fixture_hold(fixture, 100, 0);
+    struct hold *expiring = fixture_hold(fixture, 200, 0);
+    int64_t const blocks = fill_journal(fixture->journal, BLOCK_BYTES);
+    int64_t const crumbs = fill_journal(fixture->journal, CRUMB_BYTES);
+    struct reservation const want = fixture_want(fixture, 1, 0);
+    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_LEDGER_UNAVAILABLE);
+    assert_null(second);
+    assert_int_equal(fixture_balance(fixture).held.nano, 300);
+    assert_int_equal(book_dispatch(fixture->book, hold, &fault), ERR_LEDGER_UNAVAILABLE);
+    struct grant_wanted const grant = {
+        .customer_id = STR("acme"), .amount = {5}, .source_type = STR("t"), .source_id = STR("2")};
+    assert_int_equal(book_grant(fixture->book, &grant, &existed, &fault), ERR_LEDGER_UNAVAILABLE);
+    assert_int_equal(fixture_balance(fixture).granted.nano, 1000);
+    /* what was promised before is kept: the end of a hold is written */
+    assert_int_equal(fixture_settle(fixture, hold, 90, 0).charged.nano, 90);
+    /* what was not is put off */
+    fixture->clock.now_us += 61 * (int64_t)FIXTURE_SECOND_US;
+    assert_int_equal(book_sweep(fixture->book), 0);
+    assert_int_equal(book_expire_grants(fixture->book), 0);
+    assert_int_equal(fixture_balance(fixture).holds, 1);
+    for (int64_t i = 0; i < blocks; i++)
+        journal_forget(fixture->journal, BLOCK_BYTES);
+    for (int64_t i = 0; i < crumbs; i++)
+        journal_forget(fixture->journal, CRUMB_BYTES);
+    assert_int_equal(book_sweep(fixture->book), 1);
+    assert_int_equal(book_expire_grants(fixture->book), 1);
+    assert_int_equal(fixture_balance(fixture).breakage.nano, 910);
     book_unref(hold);
-    book_unref(second);
-    book_unref(third);
+    book_unref(expiring);
     fixture_nothing_held(fixture);
-}
-
-static void policies_that_cannot_be_are_refused(void **state)
-{
-    struct fixture *fixture = *state;
-    const struct customer *customer = key_customer(fixture->key);
-    struct policy policy = {.window_count = 2,
-                            .windows = {{1, WINDOW_DAY, METRIC_COST, WINDOW_HARD, 1},
-                                        {1, WINDOW_DAY, METRIC_TOKENS, WINDOW_HARD, 1}}};
-    assert_false(book_policy_set(fixture->book, customer, &policy)); /* one id, two rules */
-    policy.windows[1].id = RULE_ALLOWANCE;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy.windows[1].id = 2;
-    policy.windows[1].limit = -1;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy.window_count = LIMITS_PER_OWNER_MAX + 1;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy = (struct policy){.overage_cap = {-1}};
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy = (struct policy){.allowance = {.present = true, .limit = -1}};
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-}
-
-static void scopes_have_names(void **state)
-{
-    (void)state;
-    assert_string_equal(refusal_scope_name(SCOPE_NONE), "");
-    assert_string_equal(refusal_scope_name(SCOPE_PLAN), "plan");
-    assert_string_equal(refusal_scope_name(SCOPE_CREDIT), "credit");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -554,13 +397,7 @@ int main(void)
         TEST(every_deadline_is_found),
         TEST(a_grant_that_expires_while_held_may_still_pay),
         TEST(a_clock_that_is_set_back_changes_nothing),
-        TEST(the_request_rate_is_kept_by_a_refusal),
-        TEST(tokens_not_used_come_back_to_the_limiter),
-        TEST(concurrency_counts_live_holds),
-        TEST(the_most_actionable_reason_wins),
-        TEST(windows_refuse_by_their_metric),
-        TEST(policies_that_cannot_be_are_refused),
-        TEST(scopes_have_names),
+        TEST(a_full_journal_admits_nothing_and_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* test_book_manage.c - customers, keys, grants, and Idempotency-Keys. */
 #include "book/customer_int.h"
-#include "book_fixture.h"
+#include "book_calls.h"
 
 static enum err authenticate(struct fixture *fixture, struct str secret, const struct key **key)
 {

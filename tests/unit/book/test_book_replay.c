@@ -2,7 +2,7 @@
  * are closed, damage is refused. (Random runs: tests/sim.) */
 #include "book/customer_int.h"
 #include "book/record_int.h"
-#include "book_fixture.h"
+#include "book_calls.h"
 
 struct replaying {
     struct book *book;

@@ -1,6 +1,5 @@
-/* project_world.h - a book with its journal and a store in a folder, driven by seeded operations.
+/* project_world.c - a book with its journal and a store in a folder, driven by seeded operations.
  */
-#pragma once
 #include "base/arena.h"
 #include "book/manage.h"
 #include "book/project.h"
