@@ -151,8 +151,7 @@ static void send_answer(struct admin_call *call)
     call_free(call);
 }
 
-/* --- work --------------------------------------------------------------------------------------
- */
+/* --- work ------------------------------------------------------------------------------------ */
 static void work_run(uv_work_t *work)
 {
     struct admin_call *call = work->data;
@@ -201,8 +200,7 @@ static void on_gone(void *owner)
     }
 }
 
-/* --- routing ------------------------------------------------------------------------------------
- */
+/* --- routing --------------------------------------------------------------------------------- */
 static int hex_digit(char byte)
 {
     if (byte >= '0' && byte <= '9')
@@ -384,8 +382,7 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange)
     work_again(call);
 }
 
-/* --- what handlers read
- * ---------------------------------------------------------------------------- */
+/* --- what handlers read ---------------------------------------------------------------------- */
 struct str admin_query(struct admin_call *call, const char *name)
 {
     for (struct str rest = call->query; rest.len > 0;) {

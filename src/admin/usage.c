@@ -30,8 +30,7 @@ struct key_name {
     struct str id, name;
 };
 
-/* --- names of keys -----------------------------------------------------------------------------
- */
+/* --- names of keys --------------------------------------------------------------------------- */
 static bool keep_key(void *owner, const struct key_row *row)
 {
     struct usage_state *state = owner;
@@ -61,8 +60,7 @@ static void forget_names(void *object)
     map_free(&state->key_names);
 }
 
-/* --- the question --------------------------------------------------------------------------------
- */
+/* --- the question ---------------------------------------------------------------------------- */
 static enum err read_instant(struct admin_call *call, const char *name, int64_t *wall_us)
 {
     struct str const text = admin_query(call, name);
@@ -149,8 +147,7 @@ static enum err load_names(struct admin_call *call, struct usage_state *state)
     return state->err;
 }
 
-/* --- rows
- * ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------ */
 static void put_optional(struct json_writer *writer, const char *key, struct str text)
 {
     if (text.len > 0)
@@ -244,8 +241,7 @@ static enum err send_rows(struct admin_call *call, struct usage_state *state)
     return err != ERR_OK ? err : state->err;
 }
 
-/* --- sums
- * ------------------------------------------------------------------------------------------ */
+/* --- sums ------------------------------------------------------------------------------------ */
 struct sums {
     struct usage_state *state;
     struct map groups;

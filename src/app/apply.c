@@ -61,8 +61,7 @@ enum err apply_catalog(const struct config *config, struct clock *clock, struct 
     return err;
 }
 
-/* --- customers that the file has ----------------------------------------------------------------
- */
+/* --- customers that the file has ------------------------------------------------------------- */
 static enum err put_customer(struct book *book, const struct config_customer *from,
                              enum customer_status status, struct fault *fault)
 {
@@ -153,8 +152,7 @@ static enum err put_all(const struct config_customer *customer, struct book *boo
     return err;
 }
 
-/* --- what has left the file
- * ------------------------------------------------------------------------ */
+/* --- what has left the file ------------------------------------------------------------------ */
 struct gone {
     const struct config_customer *customer; /* whose keys are looked at */
     struct map *customers;                  /* of the file, by id */

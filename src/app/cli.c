@@ -117,8 +117,7 @@ static const struct command *find_command(int count, char **words, int *taken)
     return NULL;
 }
 
-/* --- flags
- * ---------------------------------------------------------------------------------------- */
+/* --- flags ----------------------------------------------------------------------------------- */
 static void complain_flag(const struct command *command, struct str given)
 {
     struct nearest nearest;
@@ -308,8 +307,7 @@ bool cli_parse(int count, char **words, struct invocation *invocation, int *code
     return true;
 }
 
-/* --- values
- * ------------------------------------------------------------------------------------------ */
+/* --- values ---------------------------------------------------------------------------------- */
 bool cli_json(const struct invocation *invocation)
 {
     const char *output = invocation->values[FLAG_output];

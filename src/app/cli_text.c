@@ -224,8 +224,7 @@ enum err cli_completion(struct str shell, struct buf *out)
     return text.err;
 }
 
-/* --- manual and reference ------------------------------------------------------------------------
- */
+/* --- manual and reference -------------------------------------------------------------------- */
 /* Text for troff: a leading point or quote and every dash and backslash are protected. */
 static void put_troff(struct text *text, struct str plain)
 {

@@ -143,8 +143,7 @@ struct str command_usd(struct str nano, char out[32])
     return str_make(out, (size_t)len);
 }
 
-/* --- tables ------------------------------------------------------------------------------------
- */
+/* --- tables ---------------------------------------------------------------------------------- */
 /* Columns that a terminal takes: bytes that begin a character. */
 static size_t shown_width(struct str text)
 {

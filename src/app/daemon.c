@@ -98,8 +98,7 @@ static enum err open_gateway(struct daemon *daemon, struct fault *fault)
     return daemon->admin ? ERR_OK : fault_set(fault, ERR_NO_MEMORY, "no memory");
 }
 
-/* --- servers
- * --------------------------------------------------------------------------------------- */
+/* --- servers --------------------------------------------------------------------------------- */
 static enum err open_control(struct daemon *daemon, struct fault *fault)
 {
     char address[DATADIR_PATH_BYTES + 8];
@@ -181,8 +180,7 @@ static enum err open_all(struct daemon *daemon, struct fault *fault)
     return err;
 }
 
-/* --- signals
- * ----------------------------------------------------------------------------------------- */
+/* --- signals --------------------------------------------------------------------------------- */
 static void close_signal(uv_handle_t *handle)
 {
     (void)handle;
@@ -278,8 +276,7 @@ static enum err watch_signals(struct daemon *daemon, struct fault *fault)
     return ERR_OK;
 }
 
-/* --- heartbeat: only a daemon all of whose workers move pings the watchdog
- * -------------------------------- */
+/* --- heartbeat: only a daemon all of whose workers move pings the watchdog ------------------- */
 static void ping(struct daemon *daemon)
 {
     int64_t const now_us = clock_mono_us(daemon->clock);

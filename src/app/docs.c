@@ -234,8 +234,7 @@ enum err docs_schema(struct buf *out)
     return err == ERR_OK ? buf_add_byte(out, '\n') : err;
 }
 
-/* --- errors, events, management API
- * ---------------------------------------------------------------- */
+/* --- errors, events, management API ---------------------------------------------------------- */
 enum err docs_errors(struct buf *out)
 {
     struct page page = {.out = out};

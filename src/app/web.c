@@ -50,8 +50,7 @@ bool daemon_ready(struct daemon *daemon, struct buf *verbose)
     return ready && err == ERR_OK;
 }
 
-/* --- pages
- * ---------------------------------------------------------------------------------------- */
+/* --- pages ----------------------------------------------------------------------------------- */
 static void reply_text(struct http_exchange *exchange, int status, const char *type,
                        struct str body)
 {
@@ -141,8 +140,7 @@ static void answer_page(struct daemon *daemon, struct http_exchange *exchange)
     reply_fault(exchange, ERR_NOT_FOUND, "");
 }
 
-/* --- the servers' application
- * ------------------------------------------------------------------------ */
+/* --- the servers' application ---------------------------------------------------------------- */
 static size_t own_body_max(struct str path)
 {
     return admin_owns(path) ? ADMIN_BODY_BYTES_MAX : OWN_BODY_BYTES_MAX;

@@ -18,6 +18,8 @@ void *arena_alloc(struct arena *arena, size_t bytes);
 void *arena_zalloc(struct arena *arena, size_t bytes);
 /* A NUL-terminated copy; .ptr is NULL when memory is short. */
 struct str arena_copy(struct arena *arena, struct str text);
+/* The parts one after the other, NUL-terminated; .ptr is NULL when memory is short. */
+struct str arena_concat(struct arena *arena, const struct str *parts, size_t count);
 /* Printed text, NUL-terminated; .ptr is NULL when memory is short. */
 struct str arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -40,10 +40,18 @@ static int64_t units_in(const struct gcra_limit *limit, int64_t room)
 {
     if (room <= 0)
         return 0;
-    __int128 const period = (__int128)limit->period_us << GCRA_SHIFT;
-    __int128 const units = ((__int128)(room + 1) * limit->limit - 1) / period;
+    /* ((room + 1) x limit - 1) / period = floor of what is left below the next whole unit */
+    int64_t const period = limit->period_us << GCRA_SHIFT;
+    int64_t product;
+    int64_t units;
+    if (!__builtin_mul_overflow(room + 1, limit->limit, &product)) {
+        units = (product - 1) / period;
+    } else {
+        __int128 const wide = ((__int128)(room + 1) * limit->limit - 1) / period;
+        units = wide < span_max ? (int64_t)wide : span_max;
+    }
     int64_t const burst = burst_of(limit);
-    return units < burst ? (int64_t)units : burst;
+    return units < burst ? units : burst;
 }
 
 static int64_t to_us(int64_t span)

@@ -16,27 +16,38 @@ static bool push_digit(int64_t *value, int digit)
            !__builtin_sub_overflow(*value, digit, value);
 }
 
+/* Takes digits off the front of *text into *sum; past `max` of them only zeros are allowed.
+ * Returns how many there were, -1 when they do not fit. */
+static int64_t take_digits(struct str *text, size_t max, int64_t *sum)
+{
+    size_t count = 0;
+    while (count < text->len && is_digit(text->ptr[count])) {
+        int const digit = text->ptr[count] - '0';
+        if (count >= max ? digit != 0 : !push_digit(sum, digit))
+            return -1;
+        count++;
+    }
+    *text = str_skip(*text, count);
+    return (int64_t)count;
+}
+
 bool decimal_parse(struct str text, unsigned scale, int64_t *value)
 {
     MUST(scale <= SCALE_MAX);
-    bool const negative = text.len > 0 && text.ptr[0] == '-';
-    size_t at = negative ? 1 : 0, whole = 0, decimals = 0;
-    int64_t sum = 0;
-    for (; at < text.len && is_digit(text.ptr[at]); at++, whole++)
-        if (!push_digit(&sum, text.ptr[at] - '0'))
-            return false;
-    if (whole == 0)
+    int64_t sum = 0, decimals = 0;
+    bool const negative = str_starts(text, STR("-"));
+    text = str_skip(text, negative ? 1 : 0);
+    if (take_digits(&text, SIZE_MAX, &sum) <= 0)
         return false;
-    if (at < text.len && text.ptr[at] == '.') {
-        for (at++; at < text.len && is_digit(text.ptr[at]); at++, decimals++)
-            if (decimals >= scale ? text.ptr[at] != '0' : !push_digit(&sum, text.ptr[at] - '0'))
-                return false;
-        if (decimals == 0)
+    if (str_starts(text, STR("."))) {
+        text = str_skip(text, 1);
+        decimals = take_digits(&text, scale, &sum);
+        if (decimals <= 0)
             return false;
     }
-    if (at != text.len)
+    if (!str_empty(text))
         return false;
-    for (size_t i = decimals; i < scale; i++)
+    for (int64_t i = decimals; i < (int64_t)scale; i++)
         if (!push_digit(&sum, 0))
             return false;
     if (!negative && sum == INT64_MIN)

@@ -47,8 +47,7 @@ static bool grow(void ***items, size_t count, size_t *cap)
     return true;
 }
 
-/* --- base_url
- * ------------------------------------------------------------------------------------- */
+/* --- base_url -------------------------------------------------------------------------------- */
 struct url {
     bool tls;
     struct str host, host_header, path;
@@ -102,12 +101,20 @@ static bool url_split(struct str text, struct url *url)
     return split_port(str_make(text.ptr, slash), url);
 }
 
-/* --- providers
- * ------------------------------------------------------------------------------------ */
+/* --- providers ------------------------------------------------------------------------------- */
 static void wipe_credentials(void *object)
 {
     struct provider *provider = object;
     secret_zero((char *)(uintptr_t)provider->credentials.ptr, provider->credentials.len);
+}
+
+/* Names are shown in response headers. */
+static bool name_safe(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
+            return false;
+    return text.len > 0;
 }
 
 static bool header_safe(struct str text)
@@ -127,6 +134,8 @@ static enum err fill_provider(struct catalog *catalog, const struct provider_wan
     provider->dialect = want->dialect;
     provider->drain_ms = want->drain_ms;
     provider->path_base = arena_copy(arena, url->path);
+    provider->path_chat = arena_printf(arena, "%.*s/chat/completions", STR_ARG(url->path));
+    provider->path_embeddings = arena_printf(arena, "%.*s/embeddings", STR_ARG(url->path));
     provider->cap_field = arena_copy(arena, want->cap_field);
     provider->credentials = STR("");
     target->name = provider->name;
@@ -137,8 +146,9 @@ static enum err fill_provider(struct catalog *catalog, const struct provider_wan
     target->tls = url->tls;
     target->ca_file = arena_copy(arena, want->ca_file);
     target->timeouts = want->timeouts;
-    if (!provider->name.ptr || !provider->path_base.ptr || !provider->cap_field.ptr ||
-        !target->host.ptr || !target->host_header.ptr || !target->ca_file.ptr)
+    if (!provider->name.ptr || !provider->path_base.ptr || !provider->path_chat.ptr ||
+        !provider->path_embeddings.ptr || !provider->cap_field.ptr || !target->host.ptr ||
+        !target->host_header.ptr || !target->ca_file.ptr)
         return ERR_NO_MEMORY;
     if (want->api_key.len == 0)
         return ERR_OK;
@@ -156,6 +166,8 @@ enum err catalog_add_provider(struct catalog *catalog, const struct provider_wan
     if (map_get(&catalog->providers_by_name, want->name))
         return fault_set(fault, ERR_CONFLICT, "there are two providers `%.*s`",
                          STR_ARG(want->name));
+    if (!name_safe(want->name))
+        return fault_set(fault, ERR_CONFIG_INVALID, "a provider's name has control characters");
     struct str const base_url =
         want->dialect == DIALECT_SIMULATED ? STR("http://simulated/v1") : want->base_url;
     if (!url_split(base_url, &url))
@@ -175,8 +187,7 @@ enum err catalog_add_provider(struct catalog *catalog, const struct provider_wan
     return ERR_OK;
 }
 
-/* --- models
- * ----------------------------------------------------------------------------------------- */
+/* --- models ---------------------------------------------------------------------------------- */
 enum err catalog_add_model(struct catalog *catalog, struct str provider, const struct model *model,
                            struct fault *fault)
 {

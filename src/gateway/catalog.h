@@ -14,7 +14,8 @@ struct provider {
     struct str name;
     enum dialect dialect;
     struct upstream_target target;
-    struct str path_base;   /* "/v1": what base_url has after the host, without a final slash */
+    struct str path_base; /* "/v1": what base_url has after the host, without a final slash */
+    struct str path_chat, path_embeddings;
     struct str credentials; /* rendered "authorization: Bearer …\r\n"; wiped with the catalogue */
     struct str cap_field;   /* "max_completion_tokens" or "max_tokens" */
     int64_t drain_ms; /* how long an abandoned stream is read on for its usage; 0: not at all */

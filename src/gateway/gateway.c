@@ -9,8 +9,7 @@ enum { REQUEST_ID_BYTES_MIN = 1 };
 
 static void on_synced(void *owner, uint64_t synced_lsn);
 
-/* --- the process
- * ------------------------------------------------------------------------------------ */
+/* --- the process ----------------------------------------------------------------------------- */
 struct gateway *gateway_new(const struct gateway_options *options)
 {
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -51,8 +50,7 @@ struct catalog *gateway_catalog(struct gateway *gateway)
     return catalog;
 }
 
-/* --- workers
- * ----------------------------------------------------------------------------------------- */
+/* --- workers --------------------------------------------------------------------------------- */
 static void strict_wake(void *argument)
 {
     struct gateway_worker *worker = argument;
@@ -167,8 +165,7 @@ void gateway_figures(struct gateway *gateway, struct gateway_figures *sum)
     pthread_mutex_unlock(&gateway->lock);
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------ */
+/* --- requests -------------------------------------------------------------------------------- */
 /* A client's own id is kept when it can be shown anywhere: letters, digits and -_.: only. */
 static bool is_request_id(struct str value)
 {
@@ -194,7 +191,7 @@ static void on_timer(struct timer *timer)
 static void request_start(struct gateway_worker *worker, struct http_exchange *exchange,
                           enum operation operation, const char *endpoint)
 {
-    struct request *request = arena_zalloc(http_arena(exchange), sizeof *request);
+    struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
     if (!request) {
         struct fault fault = {0};
         fault_set(&fault, ERR_NO_MEMORY, "no memory for a request");
@@ -203,6 +200,8 @@ static void request_start(struct gateway_worker *worker, struct http_exchange *e
     }
     int64_t const now_us = clock_wall_us(worker->gateway->options.clock);
     struct str const id = http_header(exchange, STR("x-request-id"));
+    memset(request, 0, offsetof(struct request, ask.object));
+    request->ask.object.count = 0;
     request->magic = REQUEST_MAGIC;
     request->worker = worker;
     request->exchange = exchange;

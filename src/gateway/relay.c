@@ -12,6 +12,7 @@
 enum {
     PROGRESS_EVERY_US = 1000000,
     PROGRESS_EVERY_TOKENS = 2000,
+    EXPECTED_BYTES_MAX = 256 << 10,
     RUNAWAY_SLACK = 4096,
     RUNAWAY_BYTES_PER_TOKEN = 32,
     RUNAWAY_CHUNKS_PER_TOKEN = 2,
@@ -33,12 +34,20 @@ static bool on_dispatch(void *owner)
     return false;
 }
 
-/* --- the answer's head ---------------------------------------------------------------------------
- */
+/* --- the answer's head ----------------------------------------------------------------------- */
 static bool is_type(struct str content_type, struct str wanted)
 {
     return content_type.len >= wanted.len &&
            str_eq_nocase(str_make(content_type.ptr, wanted.len), wanted);
+}
+
+/* One allocation instead of several; a length that is a lie costs nothing. */
+static void expect_body(struct answer *answer, struct str content_length)
+{
+    int64_t bytes;
+    if (str_to_i64(content_length, &bytes) && bytes > 0 && bytes <= EXPECTED_BYTES_MAX &&
+        buf_reserve(&answer->body, (size_t)bytes) != ERR_OK)
+        return; /* buf_add will say so when it matters */
 }
 
 static void on_head(void *owner, const struct upstream_head *head)
@@ -62,11 +71,11 @@ static void on_head(void *owner, const struct upstream_head *head)
         count(&request->worker->figures.streams_live, 1);
     } else {
         answer->state = ANSWER_PLAIN;
+        expect_body(answer, upstream_header(head, STR("content-length")));
     }
 }
 
-/* --- the end of a call
- * ------------------------------------------------------------------------------ */
+/* --- the end of a call ----------------------------------------------------------------------- */
 static void ended(struct request *request)
 {
     request->call = NULL;
@@ -102,8 +111,7 @@ static void break_off(struct request *request, enum err code, const char *detail
     request_wake(request);
 }
 
-/* --- streams
- * ----------------------------------------------------------------------------------------- */
+/* --- streams --------------------------------------------------------------------------------- */
 struct batch { /* the events of one read, sent on in one write */
     struct request *request;
     struct str span; /* events that follow each other in memory */
@@ -315,8 +323,7 @@ const struct upstream_handler relay_handler = {
     .on_fail = on_fail,
 };
 
-/* --- the client
- * -------------------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------ */
 static void on_drain(void *owner)
 {
     struct request *request = owner;

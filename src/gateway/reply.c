@@ -2,99 +2,110 @@
 #include "gateway/reply.h"
 #include "codec/json_write.h"
 #include "gateway/refusal.h"
-#include "http/reply_head.h"
 
-enum { HEADERS_BYTES_MAX = 4096, ERROR_BYTES_MAX = 2048 };
+enum { HEADERS_BYTES_MAX = 2048, ERROR_BYTES_MAX = 2048 };
 
-/* "1.5s" style durations, as OpenAI writes x-ratelimit-reset-*. */
-static void add_reset(struct buf *out, const char *name, int64_t reset_us, enum err *err)
+/* Header lines on the stack: one per answer is the hot path's share of text. Values are ours, or
+ * were checked when they came in (request ids, names of the catalogue). What does not fit is left
+ * out as a whole line. */
+struct lines {
+    size_t len;
+    char bytes[HEADERS_BYTES_MAX];
+};
+
+static void add_text(struct lines *lines, struct str name, struct str value)
 {
-    char text[32];
-    int64_t const ms = reset_us / 1000;
-    snprintf(text, sizeof text, "%lld.%03llds", (long long)(ms / 1000), (long long)(ms % 1000));
-    if (*err == ERR_OK)
-        *err = reply_header(out, name, str_of(text));
+    if (value.len == 0 || name.len + value.len + 4 > HEADERS_BYTES_MAX - lines->len)
+        return;
+    char *at = lines->bytes + lines->len;
+    memcpy(at, name.ptr, name.len);
+    memcpy(at + name.len, ": ", 2);
+    memcpy(at + name.len + 2, value.ptr, value.len);
+    memcpy(at + name.len + 2 + value.len, "\r\n", 2);
+    lines->len += name.len + value.len + 4;
 }
 
-static void add_i64(struct buf *out, const char *name, int64_t value, enum err *err)
-{
-    if (*err == ERR_OK)
-        *err = reply_header_i64(out, name, value);
-}
-
-static void add_text(struct buf *out, const char *name, struct str value, enum err *err)
-{
-    if (*err == ERR_OK && value.len > 0)
-        *err = reply_header(out, name, value);
-}
-
-static void add_money(struct buf *out, const char *name, struct money amount, enum err *err)
+static void add_decimal(struct lines *lines, struct str name, int64_t value, unsigned scale)
 {
     char digits[24];
-    size_t const len = decimal_text(amount.nano, MONEY_SCALE, digits);
-    add_text(out, name, str_make(digits, len), err);
+    size_t const len = decimal_text(value, scale, digits);
+    add_text(lines, name, str_make(digits, len));
 }
 
-static void add_limits(const struct request *request, struct buf *out, enum err *err)
+static void add_i64(struct lines *lines, struct str name, int64_t value)
+{
+    add_decimal(lines, name, value, 0);
+}
+
+static void add_money(struct lines *lines, struct str name, struct money amount)
+{
+    add_decimal(lines, name, amount.nano, MONEY_SCALE);
+}
+
+/* "1.5s" style durations, as OpenAI writes x-ratelimit-reset-*. */
+static void add_reset(struct lines *lines, struct str name, int64_t reset_us)
+{
+    char text[32];
+    size_t const len = decimal_text(reset_us / 1000, 3, text);
+    text[len] = 's';
+    add_text(lines, name, str_make(text, len + 1));
+}
+
+static void add_limits(const struct request *request, struct lines *lines)
 {
     const struct admission *seen = &request->admission;
     if (seen->requests_limited) {
-        add_i64(out, "x-ratelimit-limit-requests", seen->requests_limit, err);
-        add_i64(out, "x-ratelimit-remaining-requests", seen->requests_remaining, err);
-        add_reset(out, "x-ratelimit-reset-requests", seen->requests_reset_us, err);
+        add_i64(lines, STR("x-ratelimit-limit-requests"), seen->requests_limit);
+        add_i64(lines, STR("x-ratelimit-remaining-requests"), seen->requests_remaining);
+        add_reset(lines, STR("x-ratelimit-reset-requests"), seen->requests_reset_us);
     }
     if (seen->tokens_limited) {
-        add_i64(out, "x-ratelimit-limit-tokens", seen->tokens_limit, err);
-        add_i64(out, "x-ratelimit-remaining-tokens", seen->tokens_remaining, err);
-        add_reset(out, "x-ratelimit-reset-tokens", seen->tokens_reset_us, err);
+        add_i64(lines, STR("x-ratelimit-limit-tokens"), seen->tokens_limit);
+        add_i64(lines, STR("x-ratelimit-remaining-tokens"), seen->tokens_remaining);
+        add_reset(lines, STR("x-ratelimit-reset-tokens"), seen->tokens_reset_us);
     }
 }
 
-static struct str keep(struct request *request, struct buf *out, enum err err)
+static struct str keep(struct request *request, const struct lines *lines)
 {
-    struct str text = STR("");
-    if (err == ERR_OK)
-        text = arena_copy(request->arena, buf_view(out));
-    buf_free(out);
+    struct str const text = arena_copy(request->arena, str_make(lines->bytes, lines->len));
     return text.ptr ? text : STR("");
 }
 
 struct str reply_success_headers(struct request *request, bool with_cost)
 {
-    struct buf out;
-    enum err err = ERR_OK;
-    buf_init(&out, HEADERS_BYTES_MAX);
-    add_text(&out, "x-request-id", request->context.request_id, &err);
-    add_text(&out, "x-cota-provider", request->context.provider, &err);
+    struct lines lines;
+    lines.len = 0;
+    add_text(&lines, STR("x-request-id"), request->context.request_id);
+    add_text(&lines, STR("x-cota-provider"), request->context.provider);
     if (with_cost)
-        add_money(&out, "x-cota-cost", request->settled.cost, &err);
-    if (request->key && !customer_unlimited(key_customer(request->key)))
-        add_money(&out, "x-cota-balance",
-                  with_cost ? request->settled.available : request->admission.available, &err);
-    add_limits(request, &out, &err);
-    return keep(request, &out, err);
+        add_money(&lines, STR("x-cota-cost"), request->settled.cost);
+    if (!customer_unlimited(key_customer(request->key)))
+        add_money(&lines, STR("x-cota-balance"),
+                  with_cost ? request->settled.available : request->admission.available);
+    add_limits(request, &lines);
+    return keep(request, &lines);
 }
 
 static struct str fault_headers(struct request *request)
 {
-    struct buf out;
-    enum err err = ERR_OK;
+    struct lines lines;
     const struct err_row *row = err_row(request->fault.code);
     const struct admission *seen = &request->admission;
-    buf_init(&out, HEADERS_BYTES_MAX);
-    add_text(&out, "x-request-id", request->context.request_id, &err);
+    lines.len = 0;
+    add_text(&lines, STR("x-request-id"), request->context.request_id);
     if (!row->retry)
-        add_text(&out, "x-should-retry", STR("false"), &err);
+        add_text(&lines, STR("x-should-retry"), STR("false"));
     if (request->answer.retry_after.len > 0 && row->retry)
-        add_text(&out, "retry-after", request->answer.retry_after, &err);
+        add_text(&lines, STR("retry-after"), request->answer.retry_after);
     else if (row->http == 429 && seen->retry_after_us > 0)
-        add_i64(&out, "retry-after", (seen->retry_after_us + 999999) / 1000000, &err);
+        add_i64(&lines, STR("retry-after"), (seen->retry_after_us + 999999) / 1000000);
     else if (row->http == 503)
-        add_i64(&out, "retry-after", 1, &err);
+        add_i64(&lines, STR("retry-after"), 1);
     if (request->answer.state == ANSWER_REFUSAL)
-        add_i64(&out, "x-cota-upstream-status", request->answer.status, &err);
-    add_limits(request, &out, &err);
-    return keep(request, &out, err);
+        add_i64(&lines, STR("x-cota-upstream-status"), request->answer.status);
+    add_limits(request, &lines);
+    return keep(request, &lines);
 }
 
 /* Clients are told what they did wrong; what went wrong behind us is for the log. */

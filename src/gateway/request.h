@@ -82,7 +82,6 @@ struct request {
     char id_text[ULID_TEXT_BYTES];
     const struct key *key;
     struct call_context context;
-    struct openai_ask ask;
     struct str idempotency_key;
     unsigned char idempotency_hash[32], idempotency_print[32];
     bool idempotent; /* we own the key: finish or abandon it */
@@ -109,6 +108,8 @@ struct request {
     struct idempotency_answer stored; /* a replayed answer */
     struct buf recorded;              /* a stream's bytes, for the Idempotency-Key */
     bool unrecorded;                  /* … which became too many to keep */
+
+    struct openai_ask ask; /* last: what comes before ask.object is zeroed at the start */
 };
 
 typedef enum step stage_fn(struct request *request);

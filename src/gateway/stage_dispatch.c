@@ -22,16 +22,17 @@ static bool build_request(struct request *request)
     struct upstream_request *out = &request->upstream_request;
     if (openai_rewrite(&request->ask, &how, request->arena, out, &request->fault) != ERR_OK)
         return false;
-    struct str const path = chat ? STR("/chat/completions") : STR("/embeddings");
-    out->path =
-        arena_printf(request->arena, "%.*s%.*s", STR_ARG(provider->path_base), STR_ARG(path));
-    out->headers =
-        arena_printf(request->arena,
-                     "%.*scontent-type: application/json\r\naccept: %s\r\nx-request-id: %.*s\r\n",
-                     STR_ARG(provider->credentials),
-                     request->ask.stream ? "text/event-stream" : "application/json",
-                     STR_ARG(request->context.request_id));
-    if (!out->path.ptr || !out->headers.ptr) {
+    struct str const lines[] = {
+        provider->credentials,
+        request->ask.stream
+            ? STR("content-type: application/json\r\naccept: text/event-stream\r\nx-request-id: ")
+            : STR("content-type: application/json\r\naccept: application/json\r\nx-request-id: "),
+        request->context.request_id,
+        STR("\r\n"),
+    };
+    out->path = chat ? provider->path_chat : provider->path_embeddings;
+    out->headers = arena_concat(request->arena, lines, sizeof lines / sizeof lines[0]);
+    if (!out->headers.ptr) {
         fault_set(&request->fault, ERR_NO_MEMORY, "no memory for the provider's request");
         return false;
     }

@@ -27,8 +27,7 @@ static void fingerprint(struct request *request)
     crypto_generichash_final(&state, request->idempotency_print, sizeof request->idempotency_print);
 }
 
-/* --- an answer that only the database has: read on libuv's thread pool -------------------------
- */
+/* --- an answer that only the database has: read on libuv's thread pool ----------------------- */
 struct load {
     uv_work_t work;
     struct request *request; /* it waits, so it lives; NULL once it has given up */

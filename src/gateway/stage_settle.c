@@ -111,8 +111,7 @@ static void close_money(struct request *request)
     request->hold = NULL;
 }
 
-/* --- Idempotency-Key: what a later try with the same key will see ------------------------------
- */
+/* --- Idempotency-Key: what a later try with the same key will see ---------------------------- */
 static void store_answer(struct request *request, struct str content_type, struct str body)
 {
     struct book *book = request->worker->gateway->options.book;
@@ -143,8 +142,7 @@ static void replay(struct request *request)
     request->ending = (struct ending){END_REPLY, reply, request->stored.body};
 }
 
-/* --- the reply
- * ------------------------------------------------------------------------------------ */
+/* --- the reply ------------------------------------------------------------------------------- */
 static void answer_plain(struct request *request)
 {
     struct str const body = buf_view(&request->answer.body);
