@@ -9,7 +9,7 @@ if [ ! -f build/release/build.ninja ]; then
         exit 1
     }
 fi
-targets=cota
+targets=src/cota
 [ "${1:-}" != bench ] || targets="$targets bench_programs"
 # A quiet terminal when all is well: ninja's own line is enough.
 # shellcheck disable=SC2086 # one word per target is meant

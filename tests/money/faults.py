@@ -33,7 +33,7 @@ WIRE = {
     "length-too-short": (({502}, FREE), ({ERR, OK}, {ESTIMATE, PROVIDER})),
     "two-lengths": (({502}, FREE), ({502}, FREE)),
     "endless-line": (({502}, FREE), ({502, ERR}, {FREE, ESTIMATE})),
-    "endless-stream": (({502}, FREE), ({ERR}, ESTIMATE)),
+    "endless-stream": (({502}, FREE), ({ERR}, {ESTIMATE, "hold"})),
     "no-usage": (({OK}, ESTIMATE), ({OK}, ESTIMATE)),
     "usage-twice": (None, ({OK}, PROVIDER)),
     "usage-after-done": (None, ({OK}, PROVIDER)),

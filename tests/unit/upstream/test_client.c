@@ -6,8 +6,7 @@
 
 enum { SHORT_MS = 120 };
 
-/* --- what the provider does --------------------------------------------------------------------
- */
+/* --- what the provider does ------------------------------------------------------------------ */
 
 static void serve_well(struct wire *wire)
 {
@@ -202,8 +201,7 @@ static void test_rows(void **state)
     }
 }
 
-/* --- sending and reuse -------------------------------------------------------------------------
- */
+/* --- sending and reuse ----------------------------------------------------------------------- */
 
 static void serve_one(struct wire *wire)
 {
@@ -401,8 +399,7 @@ static void test_early_answer(void **state)
     script_stop(&script);
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ------------------------------------------------------------------------------ */
 
 static int free_port(void)
 {

@@ -145,8 +145,7 @@ static void test_model_that_is_not_utf8(void **state)
     buf_free(&out);
 }
 
-/* --- the property ------------------------------------------------------------------------------
- */
+/* --- the property ---------------------------------------------------------------------------- */
 
 static struct random dice;
 
