@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 struct projector {
@@ -248,6 +249,7 @@ static void *projector_thread(void *owner)
 {
     struct projector *projector = owner;
     projector->retry_ms = BATCH_RETRY_MS;
+    (void)setpriority(PRIO_PROCESS, 0, PROJECTOR_NICE); /* this thread alone, on Linux */
     while (!stopping(projector)) {
         if (!journal_wait(projector->journal, projector->applied_lsn, BATCH_IDLE_MS))
             continue;

@@ -8,6 +8,8 @@
 #include "book/project.h"
 
 enum {
+    BATCH_TURN_RECORDS = 24, /* about 25 µs of work */
+    PROJECTOR_NICE = 5,      /* behind the workers, but with a share when all is busy */
     BATCH_RECORDS_MAX = 16384,
     BATCH_GATHER_MS = 250, /* how long rows may be behind under steady load */
     BATCH_QUIET_MS = 4,    /* no new record for so long: nothing worth waiting for */

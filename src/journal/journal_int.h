@@ -120,6 +120,8 @@ enum segment_state segment_load(int directory, uint64_t number, struct segment *
 void segment_seal_unless_backed(struct segment *segment);
 void segment_name(uint64_t number, char name[32]);
 void segment_unlink(int directory, uint64_t number);
+/* Lets go of the pages that a scan has touched: they are the page cache's, not ours to count. */
+void segment_rest(struct segment *segment);
 void segment_free(struct segment *segment);
 
 enum record_state { RECORD_GOOD, RECORD_END, RECORD_BAD };

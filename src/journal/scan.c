@@ -285,6 +285,8 @@ static enum err chain_take(struct journal *journal, struct journal_opened *opene
     opened->epoch = journal->epoch;
     opened->last_lsn = expected > 0 ? expected - 1 : 0;
     opened->first_lsn = journal->oldest->first_lsn > 0 ? journal->oldest->first_lsn : 1;
+    for (struct segment *segment = journal->oldest; segment != NULL; segment = segment->next)
+        segment_rest(segment);
     return ERR_OK;
 }
 

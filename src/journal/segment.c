@@ -58,6 +58,11 @@ static struct segment *segment_map(int descriptor, uint64_t number, size_t bytes
     return segment;
 }
 
+void segment_rest(struct segment *segment)
+{
+    (void)madvise(segment->base, segment->mapped, MADV_DONTNEED); /* shared: nothing is lost */
+}
+
 void segment_free(struct segment *segment)
 {
     if (segment == NULL)
