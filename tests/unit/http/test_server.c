@@ -34,7 +34,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
     client_expect(&client, "[59]");
     size_t last = 0;
     for (int i = 0; i < COUNT; i++) {
-        char number[8];
+        char number[24];
         snprintf(number, sizeof number, "[%02d]", i);
         size_t const found = str_find(buf_view(&client.in), str_of(number));
         assert_true(found < client.in.len && found > last);
