@@ -100,11 +100,37 @@ void route_models(struct gateway_worker *worker, struct http_exchange *exchange,
     send_json(exchange, &writer, &out);
 }
 
+static int hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte = (char)(byte | 0x20);
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* SDKs escape what stands in a path: "meta%2Fllama". Bad escapes stay as they are. */
+static struct str path_decode(struct arena *arena, struct str text)
+{
+    struct str const copy = arena_copy(arena, text);
+    if (!copy.ptr)
+        return text;
+    char *to = (char *)(uintptr_t)copy.ptr;
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int const high = i + 2 < text.len && text.ptr[i] == '%' ? hex_digit(text.ptr[i + 1]) : -1;
+        int const low = high >= 0 ? hex_digit(text.ptr[i + 2]) : -1;
+        to[len++] = low >= 0 ? (char)(high * 16 + low) : text.ptr[i];
+        i += low >= 0 ? 2 : 0;
+    }
+    return str_make(to, len);
+}
+
 void route_model(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
 {
     const struct key *key;
     if (!query_authenticate(worker, exchange, &key))
         return;
+    id = path_decode(http_arena(exchange), id);
     struct catalog *catalog = gateway_catalog(worker->gateway);
     const struct model *model = catalog ? catalog_model(catalog, id) : NULL;
     if (!model) {

@@ -50,7 +50,10 @@ class Lab:
         }
         config.update(json.loads(extra or "{}"))
         (self.folder / "cota.yaml").write_text(json.dumps(config))  # JSON is YAML
-        self.daemon = subprocess.Popen([binary, "serve", "-c", str(self.folder / "cota.yaml")],
+        self.start()
+
+    def start(self):
+        self.daemon = subprocess.Popen([self.binary, "serve", "-c", str(self.folder / "cota.yaml")],
                                        stdout=self.log, stderr=self.log)
         self.wait_ready()
 
@@ -74,11 +77,12 @@ class Lab:
     def connect(self, timeout=30):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
-    def request_bytes(self, name, model, stream, request_id, **fields):
+    def request_bytes(self, name, model, stream, request_id, idempotency_key="", **fields):
+        once = f"Idempotency-Key: {idempotency_key}\r\n" if idempotency_key else ""
         body = json.dumps({"model": model, "stream": stream,
                            "messages": [{"role": "user", "content": "Olá, mundo."}], **fields}).encode()
         return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                f"Authorization: Bearer {self.key(name)}\r\nx-request-id: {request_id}\r\n"
+                f"Authorization: Bearer {self.key(name)}\r\nx-request-id: {request_id}\r\n{once}"
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
 
     def get(self, path, name=None):
@@ -97,7 +101,7 @@ class Lab:
         client = self.connect()
         client.sendall(self.request_bytes(name, model, True, request_id, **fields))
         seen = b""
-        while seen.count(b"\n\ndata:") + seen.count(b"\r\n\r\ndata:") < events:
+        while seen.count(b"data: {") < events:
             some = client.recv(4096)
             if not some:
                 break

@@ -146,13 +146,45 @@ def cut(score, binary):
         score.check("the daemon ends cleanly", lab.stop()[0] == 0)
 
 
+def repeat(score, binary):
+    """The same Idempotency-Key: one upstream call, one charge, one answer; also across kill -9."""
+    lab = Lab(binary, [("net", "net", "sim-fast:output=20"), ("slow", "net", "sim-fast:output=40,tokens-per-second=20")],
+              [("acme", 100)])
+    try:
+        for stream in (False, True):
+            key = f"same-{stream}"
+            with concurrent.futures.ThreadPoolExecutor(20) as pool:
+                jobs = [pool.submit(lab.call, "acme", "net", stream, f"{key}-{number}", 30, idempotency_key=key)
+                        for number in range(20)]
+                answers = [job.result() for job in jobs]
+            again = lab.call("acme", "net", stream, f"{key}-again", 30, idempotency_key=key)
+            bodies = {body for status, _, body in answers + [again] if status == 200}
+            score.check(f"stream {stream}: 200 or 409, one answer",
+                        {status for status, _, _ in answers} <= {200, 409} and len(bodies) == 1 and again[0] == 200,
+                        [status for status, _, _ in answers])
+            score.check(f"stream {stream}: one charge", sum(row["request_id"].startswith(key) for row in lab.rows()) == 1)
+            other = lab.call("acme", "slow", stream, f"{key}-other", 30, idempotency_key=key)
+            score.check(f"stream {stream}: another request with the key is refused", other[0] == 422, other[0])
+        lab.leave_after("acme", "slow", "killed", 3, idempotency_key="killed")
+        lab.daemon.kill()
+        lab.daemon.wait()
+        lab.start()
+        kept = lab.call("acme", "net", True, "kept", 30, idempotency_key="same-True")
+        score.check("after kill -9 the stored answer is still there", kept[0] == 200 and kept[2] in bodies, kept[0])
+        lost = lab.call("acme", "slow", True, "lost", 30, idempotency_key="killed")
+        score.check("after kill -9 an interrupted call is not repeated", lost[0] == 409, lost[0])
+        check_books(score, lab, "acme", 100 * 10**9)
+    finally:
+        score.check("the daemon ends cleanly", lab.stop()[0] == 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=str(ROOT / "build" / "cota"))
     binary = os.path.abspath(parser.parse_args().binary)
     score = Score()
     for name, suite in (("1,000 calls on a credit for 10", over), ("clients that leave", lambda s, b: leave(s, b, 1000)),
-                        ("clients that leave, no drain", lambda s, b: leave(s, b, 0)), ("providers that cut", cut)):
+                        ("clients that leave, no drain", lambda s, b: leave(s, b, 0)), ("providers that cut", cut), ("the same Idempotency-Key", repeat)):
         score.say(f"---- {name}")
         suite(score, binary)
     print(f"{score.passed} passed, {score.failed} failed, 0 skipped")
