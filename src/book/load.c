@@ -177,8 +177,6 @@ enum err book_load_idempotency(struct book *book, const struct idempotency_row *
     const struct customer *customer = book_find_customer(book, row->customer_id);
     if (!customer || row->status < 0)
         return replay_corrupt(fault, "an idempotency key of nobody", row->customer_id);
-    struct idempotency_row bare = *row; /* the database keeps the answer: half of one is no use */
-    bare.content_type = bare.headers = bare.body = (struct str){0};
-    enum err const err = idempotency_replay_row(book, customer, &bare);
+    enum err const err = idempotency_replay_row(book, customer, row);
     return err == ERR_OK ? ERR_OK : fault_set(fault, err, "an idempotency key");
 }
