@@ -1,18 +1,36 @@
 /* gather.c - see gather.h. */
 #include "net/gather.h"
 #include "net/loop_int.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+/* send() spares the detour over files that writev() takes. Nothing is queued with libuv: a stream
+ * with a queue is not gathered. Returns the bytes taken, or a libuv error. */
+static ssize_t send_now(const struct stream *stream, struct str bytes)
+{
+    uv_os_fd_t descriptor;
+    int const error = uv_fileno(&stream->uv.handle, &descriptor);
+    if (error != 0)
+        return error;
+    ssize_t taken;
+    do
+        taken = send(descriptor, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (taken < 0 && errno == EINTR);
+    if (taken >= 0)
+        return taken;
+    return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
+}
 
 /* A write that fails before its first byte left is told apart: a caller may try it elsewhere. */
 static void send_out(struct stream *stream)
 {
     struct str const bytes = stream->gathered;
-    uv_buf_t const vector = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
     gather_drop(stream);
-    ssize_t const taken = uv_try_write(&stream->uv.stream, &vector, 1);
-    if (taken < 0 && taken != UV_EAGAIN)
+    ssize_t const taken = send_now(stream, bytes);
+    if (taken < 0)
         stream_end_soon(stream, STREAM_END_UNSENT, uv_strerror((int)taken));
     else if (taken < (ssize_t)bytes.len)
-        stream_queue_rest(stream, str_skip(bytes, taken < 0 ? 0 : (size_t)taken));
+        stream_queue_rest(stream, str_skip(bytes, (size_t)taken));
 }
 
 static void send_all(struct soon *soon)
