@@ -25,6 +25,9 @@ def build():
         subprocess.run(["meson", "setup", str(BUILD), "-Dfuzz=true", "-Doptimization=1",
                         "-Db_sanitize=address,undefined", "-Db_lundef=false"],
                        cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    else:  # a target that is new since then must not be missed
+        subprocess.run(["meson", "setup", "--reconfigure", str(BUILD)], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL)
     listing = subprocess.run(["ninja", "-C", str(BUILD), "-t", "targets", "all"], check=True,
                              stdout=subprocess.PIPE, text=True).stdout
     targets = sorted(re.findall(r"^tests/fuzz/fuzz_(\w+):", listing, re.M))
