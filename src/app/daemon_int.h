@@ -13,6 +13,7 @@
 enum {
     WORKERS_MAX = 256,
     WORKER_TICK_MS = 500,      /* how often a worker shows that it lives */
+    WORKER_SLICE_US = 300,     /* a woken worker need not wait for the projector on its core */
     WORKER_DRAIN_TICK_MS = 20, /* how often it looks whether it may stop */
     WORKER_FLUSH_MS = 2000,    /* for the last bytes of aborted answers */
     CONTROL_FLUSH_MS = 5000,   /* for management calls that still run when the workers have ended */

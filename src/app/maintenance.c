@@ -1,5 +1,6 @@
 /* maintenance.c - a thread of its own for what is due by the clock: expired holds and grants. */
 #include "app/daemon_int.h"
+#include "base/thread.h"
 #include <time.h>
 
 enum { SWEEP_MS = 100, GRANTS_EVERY_SWEEPS = 10 };
@@ -25,6 +26,7 @@ static bool wait_for_sweep(struct daemon *daemon)
 static void *maintenance_run(void *argument)
 {
     struct daemon *daemon = argument;
+    thread_name("maintenance");
     for (unsigned sweeps = 0; wait_for_sweep(daemon); sweeps++) {
         book_sweep(daemon->book);
         if (sweeps % GRANTS_EVERY_SWEEPS == 0)

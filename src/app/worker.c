@@ -1,6 +1,7 @@
 /* worker.c - a thread with its loop, and how it ends: listener first, calls next, bytes last. */
 #include "app/daemon_int.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include <sched.h>
 
 static void worker_ended(void *argument);
@@ -83,6 +84,8 @@ void worker_drain(struct worker *worker, int64_t timeout_ms)
 static void *worker_run(void *argument)
 {
     struct worker *worker = argument;
+    thread_name("worker");
+    thread_slice_us(WORKER_SLICE_US);
     timer_start(worker->loop, &worker->tick, 0);
     loop_run(worker->loop);
     while (loop_post(worker->daemon->loop, worker_ended, worker->daemon) != ERR_OK)

@@ -11,7 +11,7 @@ unsigned unpack_byte(struct unpack *unpack, unsigned limit)
     return *byte;
 }
 
-uint64_t unpack_number(struct unpack *unpack)
+uint64_t unpack_long_number(struct unpack *unpack)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {

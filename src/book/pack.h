@@ -120,7 +120,16 @@ static inline const unsigned char *unpack_raw(struct unpack *unpack, size_t coun
 
 /* Below `limit`, or bad. */
 unsigned unpack_byte(struct unpack *unpack, unsigned limit);
-uint64_t unpack_number(struct unpack *unpack);
+uint64_t unpack_long_number(struct unpack *unpack);
+
+/* Most numbers of a record are one byte. */
+static inline uint64_t unpack_number(struct unpack *unpack)
+{
+    if (unpack->at < unpack->end && *unpack->at < 0x80 && !unpack->bad)
+        return *unpack->at++;
+    return unpack_long_number(unpack);
+}
+
 int64_t unpack_count(struct unpack *unpack);
 int64_t unpack_count_max(struct unpack *unpack, int64_t max);
 int64_t unpack_signed(struct unpack *unpack);

@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "base/must.h"
+#include "base/thread.h"
 #include "book/project_int.h"
 #include <errno.h>
 #include <signal.h>
@@ -249,6 +250,7 @@ static void *projector_thread(void *owner)
 {
     struct projector *projector = owner;
     projector->retry_ms = BATCH_RETRY_MS;
+    thread_name("projector");
     (void)setpriority(PRIO_PROCESS, 0, PROJECTOR_NICE); /* this thread alone, on Linux */
     while (!stopping(projector)) {
         if (!journal_wait(projector->journal, projector->applied_lsn, BATCH_IDLE_MS))

@@ -146,7 +146,7 @@ static enum err take_grant_expire(struct batch *batch, const struct journal_reco
 static enum err take_reserve(struct batch *batch, const struct journal_record *record)
 {
     struct record_reserve reserve;
-    if (!record_reserve_decode(record->payload, &reserve))
+    if (!record_reserve_peek(record->payload, &reserve))
         return unreadable(batch, record);
     enum err err =
         live_holds_begin(batch->holds, reserve.id, record->lsn, record->at_us, record->payload);

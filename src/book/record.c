@@ -202,6 +202,7 @@ size_t record_reserve_encode(const struct record_reserve *record, struct str con
     pack_ulid(&pack, record->id);
     pack_ulid(&pack, record->key);
     pack_text(&pack, record->customer_id, CUSTOMER_ID_BYTES_MAX);
+    put_limiters(&pack, &record->limiters);
     put_price(&pack, &record->price);
     put_usage(&pack, &record->estimate);
     pack_count(&pack, record->orphan_input);
@@ -211,22 +212,34 @@ size_t record_reserve_encode(const struct record_reserve *record, struct str con
     pack_count(&pack, record->deadline_us);
     pack_count(&pack, record->tokens);
     pack_count(&pack, record->output_tokens);
-    put_limiters(&pack, &record->limiters);
     put_grants(&pack, record->grants, record->grant_count, false);
     put_windows(&pack, record->windows, record->window_count, false);
     pack_raw(&pack, context.ptr, context.len);
     return pack_end(&pack);
 }
 
+static void get_reserve_start(struct unpack *unpack, struct record_reserve *record)
+{
+    unsigned const flags = unpack_byte(unpack, (FLAG_UNLIMITED | FLAG_DISPATCHED) + 1);
+    record->unlimited = flags & FLAG_UNLIMITED;
+    record->dispatched = flags & FLAG_DISPATCHED;
+    record->id = unpack_ulid(unpack);
+    record->key = unpack_ulid(unpack);
+    record->customer_id = unpack_text(unpack, CUSTOMER_ID_BYTES_MAX);
+    get_limiters(unpack, &record->limiters);
+}
+
+bool record_reserve_peek(struct str payload, struct record_reserve *record)
+{
+    struct unpack unpack = record_begin_read(payload);
+    get_reserve_start(&unpack, record);
+    return !unpack.bad;
+}
+
 bool record_reserve_decode(struct str payload, struct record_reserve *record)
 {
     struct unpack unpack = record_begin_read(payload);
-    unsigned const flags = unpack_byte(&unpack, (FLAG_UNLIMITED | FLAG_DISPATCHED) + 1);
-    record->unlimited = flags & FLAG_UNLIMITED;
-    record->dispatched = flags & FLAG_DISPATCHED;
-    record->id = unpack_ulid(&unpack);
-    record->key = unpack_ulid(&unpack);
-    record->customer_id = unpack_text(&unpack, CUSTOMER_ID_BYTES_MAX);
+    get_reserve_start(&unpack, record);
     get_price(&unpack, &record->price);
     get_usage(&unpack, &record->estimate);
     record->orphan_input = unpack_count(&unpack);
@@ -236,7 +249,6 @@ bool record_reserve_decode(struct str payload, struct record_reserve *record)
     record->deadline_us = unpack_count(&unpack);
     record->tokens = unpack_count(&unpack);
     record->output_tokens = unpack_count(&unpack);
-    get_limiters(&unpack, &record->limiters);
     record->grant_count = get_grants(&unpack, record->grants, GRANTS_PER_HOLD_MAX, false);
     record->window_count = get_windows(&unpack, record->windows, false);
     get_context(&unpack, &record->context);

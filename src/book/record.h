@@ -124,6 +124,9 @@ NODISCARD bool record_key_decode(struct str payload, struct key_row *row);
 NODISCARD bool record_grant_decode(struct str payload, struct record_grant *record);
 NODISCARD bool record_grant_expire_decode(struct str payload, struct record_grant_expire *record);
 NODISCARD bool record_reserve_decode(struct str payload, struct record_reserve *record);
+/* Its start alone: unlimited, dispatched, id, key, customer_id and limiters. A projector needs no
+ * more of a hold that it sees end in the same batch. */
+NODISCARD bool record_reserve_peek(struct str payload, struct record_reserve *record);
 NODISCARD bool record_progress_decode(struct str payload, struct record_progress *record);
 NODISCARD bool record_end_decode(enum record_type type, struct str payload,
                                  struct record_end *record);

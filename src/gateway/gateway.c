@@ -200,8 +200,7 @@ static void request_start(struct gateway_worker *worker, struct http_exchange *e
     }
     int64_t const now_us = clock_wall_us(worker->gateway->options.clock);
     struct str const id = http_header(exchange, STR("x-request-id"));
-    memset(request, 0, offsetof(struct request, ask.object));
-    request->ask.object.count = 0;
+    memset(request, 0, sizeof *request);
     request->magic = REQUEST_MAGIC;
     request->worker = worker;
     request->exchange = exchange;

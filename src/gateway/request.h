@@ -109,7 +109,7 @@ struct request {
     struct buf recorded;              /* a stream's bytes, for the Idempotency-Key */
     bool unrecorded;                  /* … which became too many to keep */
 
-    struct openai_ask ask; /* last: what comes before ask.object is zeroed at the start */
+    struct openai_ask ask;
 };
 
 typedef enum step stage_fn(struct request *request);

@@ -24,6 +24,7 @@ enum {
     SUBSCRIBERS_MAX = 64,
     PREPARE_RETRY_MS = 1000,
     PREFAULT_BYTES_MAX = 4 << 20,
+    PREFETCH_BYTES = 512,
     RECORD_LAG_UNKNOWN = 0xffffff,
 };
 

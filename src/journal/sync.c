@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "base/must.h"
+#include "base/thread.h"
 #include "journal/journal_int.h"
 #include <errno.h>
 #include <string.h>
@@ -220,6 +221,7 @@ void *journal_thread(void *owner)
 {
     struct journal *journal = owner;
     size_t used_before = group_take(journal).used;
+    thread_name("journal");
     while (work_wait(journal)) {
         if (prepare_due(journal))
             journal_prepare(journal);

@@ -31,6 +31,7 @@ enum openai_field {
 struct openai_ask {
     enum operation operation;
     struct str body;
+    struct str text;                       /* of the body: from { to } */
     struct str values[OPENAI_FIELD_COUNT]; /* raw, those that we interpret; ptr NULL: absent */
     struct str include_usage;              /* raw value inside stream_options; ptr NULL: absent */
     struct str model_name;                 /* decoded */
@@ -40,7 +41,6 @@ struct openai_ask {
     int64_t choices;     /* n, at least 1 */
     int64_t image_parts; /* images and files: what they cost is not bounded by bytes */
     struct str end_user; /* "user", when plain text */
-    struct json_object object; /* top-level members; last, because it is large and never zeroed */
 };
 
 /* Validates all of the body. ERR_JSON_INVALID, ERR_FIELD_INVALID (fault->param names it). */
@@ -70,7 +70,7 @@ struct openai_answer {
     bool has_usage, absurd; /* absurd: negative, fractional, huge, a string, only half of it … */
     bool error_body;        /* {"error": …} although the status was 200 */
     struct usage usage;     /* exclusive pools */
-    int64_t text_bytes;     /* delivered text, for an estimate */
+    int64_t text_bytes;     /* delivered text, when there is no usage to trust */
 };
 /* A whole JSON answer. ERR_UPSTREAM_INVALID: not valid JSON or not an object. */
 NODISCARD enum err openai_answer_read(struct str body, struct openai_answer *answer,

@@ -25,16 +25,17 @@ enum err openai_answer_read(struct str body, struct openai_answer *answer, struc
     answer->error_body = error.ptr && json_type(error) != JSON_NULL;
 
     struct str choice;
-    bool choices = false;
     struct str const list = json_get(&object, STR("choices"));
-    for (size_t at = 0; json_next(list, &at, &choice);) {
-        answer->text_bytes += choice_bytes(choice);
-        choices = true;
-    }
+    size_t first = 0;
+    bool const choices = json_next(list, &first, &choice);
     enum usage_said const said =
         openai_usage_read(json_get(&object, STR("usage")), choices, &answer->usage);
     answer->has_usage = said != USAGE_SAID_NOTHING;
     answer->absurd = said == USAGE_SAID_ABSURD;
+    if (answer->has_usage && !answer->absurd)
+        return ERR_OK;
+    for (size_t at = 0; json_next(list, &at, &choice);)
+        answer->text_bytes += choice_bytes(choice);
     return ERR_OK;
 }
 

@@ -49,11 +49,12 @@ static enum err refuse(struct fault *fault, enum openai_field field, const char 
 }
 
 /* Takes the members that this operation interpretes out of the object. */
-static enum err members_take(struct openai_ask *ask, struct fault *fault)
+static enum err members_take(struct openai_ask *ask, const struct json_object *object,
+                             struct fault *fault)
 {
     unsigned const operation = 1u << ask->operation;
-    for (size_t i = 0; i < ask->object.count; i++) {
-        const struct json_member *member = &ask->object.members[i];
+    for (size_t i = 0; i < object->count; i++) {
+        const struct json_member *member = &object->members[i];
         for (enum openai_field field = 0; field < OPENAI_FIELD_COUNT; field++) {
             if (!name_is(member, fields[field].name))
                 continue;
@@ -271,12 +272,14 @@ static void ask_clear(struct openai_ask *ask, enum operation operation, struct s
 enum err openai_ask_read(enum operation operation, struct str body, struct arena *arena,
                          struct openai_ask *ask, struct fault *fault)
 {
+    struct json_object object;
     ask_clear(ask, operation, body);
-    enum err err = json_scan(body, &ask->object, fault);
-    if (err == ERR_OK && ask->object.text.len == 0)
+    enum err err = json_scan(body, &object, fault);
+    ask->text = object.text;
+    if (err == ERR_OK && ask->text.len == 0)
         err = fault_param(fault, ERR_FIELD_INVALID, "body", "a JSON object is expected");
     if (err == ERR_OK)
-        err = members_take(ask, fault);
+        err = members_take(ask, &object, fault);
     if (err == ERR_OK)
         err = model_take(ask, arena, fault);
     if (err == ERR_OK)

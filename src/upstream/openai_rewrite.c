@@ -197,7 +197,7 @@ static enum err edit_head(const struct openai_ask *ask, const struct openai_rewr
     }
     if (head->stream_options)
         len += put(out + len, usage);
-    edit_add(edits, ask->object.text.ptr + 1, 0, str_make(out, len));
+    edit_add(edits, ask->text.ptr + 1, 0, str_make(out, len));
     return ERR_OK;
 }
 
