@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 static const struct err_row rows[] = {
-#define X(name, http, type, code, retry, text)                                                     \
-    {http, retry, STR_ROW(#name), STR_ROW(type), STR_ROW(code), STR_ROW(text)},
+#define X(name, http, type, code, retry, text, text_pt)                                            \
+    {http, retry, STR_ROW(#name), STR_ROW(type), STR_ROW(code), STR_ROW(text), STR_ROW(text_pt)},
 #include "base/err.def"
 #undef X
 };

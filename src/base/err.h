@@ -7,7 +7,7 @@
 #include "base/str.h"
 
 enum err {
-#define X(name, http, type, code, retry, text) ERR_##name,
+#define X(name, http, type, code, retry, text, text_pt) ERR_##name,
 #include "base/err.def"
 #undef X
     ERR_COUNT,
@@ -24,7 +24,7 @@ struct fault {
 struct err_row {
     int http;
     bool retry; /* false: the answer carries x-should-retry: false */
-    struct str name, type, code, text;
+    struct str name, type, code, text, text_pt;
 };
 
 /* The table row of `code`; static, never NULL. */

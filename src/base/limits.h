@@ -72,6 +72,10 @@ enum {
     /* JSON */
     JSON_DEPTH_MAX = 128,
     JSON_TOP_MEMBERS_MAX = 256, /* interpreted members live among these; more is refused */
+    JWT_BYTES_MAX = 16 << 10,
+    JWT_KEYS_MAX = 32, /* of one ring; a token without a key id may try them all */
+    JWT_KEY_ID_BYTES_MAX = 256,
+    JWT_KEY_TEXT_BYTES_MAX = 256 << 10, /* a PEM or a JWK Set */
 
     /* memory of one request */
     REQUEST_ARENA_BYTES = 64 << 20,
@@ -81,6 +85,7 @@ enum {
     HOLD_LINES_MAX = 24,
     GRANTS_PER_HOLD_MAX = 8,
     LIMITS_PER_OWNER_MAX = 12,
+    RULES_PER_CALL_MAX = 32, /* limits that one call is held against */
     HOLD_SECONDS_MAX = 86400,
     HOLD_MEMORY_S = 172800, /* an expired hold may be settled late for two days */
     ADMIT_WAITERS_MAX = 4096,
@@ -90,6 +95,16 @@ enum {
     IDEMPOTENCY_ENTRIES_MAX = 1 << 20, /* remembered keys; the oldest answered ones go first */
     IDEMPOTENCY_MEMORY_BYTES_MAX = 64 << 20, /* answers in memory; older ones: the database */
     IDEMPOTENCY_BODY_BYTES_MAX = 1 << 20,    /* larger answers are not kept */
+
+    /* documents of operators */
+    OBJECT_ID_BYTES_MAX = 128,
+    OBJECT_TEXT_BYTES_MAX = 256 << 10,
+    OBJECT_PUT_BYTES_MAX = 1 << 20, /* one put as a record: texts before and after, who, hashes */
+    OBJECT_PUT_CHANGES_MAX = 1000,
+    OBJECTS_PER_KIND_MAX = 1 << 24,
+    OBJECT_FILTERS_MAX = 8,       /* members that a list is filtered by */
+    OBJECT_MEMBER_BYTES_MAX = 64, /* name of such a member */
+    AUDIT_TEXT_BYTES_MAX = 1024,  /* actor, address, user agent, reason, request id: each */
 
     /* journal */
     JOURNAL_RECORD_BYTES_MAX = 2 << 20,
@@ -114,10 +129,22 @@ enum {
     SIM_ENDLESS_BYTES_MAX = 512 << 20,
     SIM_CONNECTIONS_MAX = 32768,
 
+    /* govern */
+    OVERRIDES_PER_CALL_MAX = 64,
+    GROUPS_PER_CALL_MAX = 16,
+    CANDIDATES_MAX = 64,          /* AIs of one feature */
+    GOVERN_LIST_ITEMS_MAX = 1024, /* of a list inside a document: models, limits, addresses … */
+    GOVERN_ID_BYTES_MAX = 255,
+    GOVERN_TERMS_BYTES_MAX = 256 << 10, /* one compiled document */
+    GOVERN_PENDING_MAX = 65536,         /* documents of one change */
+    ZONES_MAX = 1024,
+    ZONE_FILE_BYTES_MAX = 64 << 10,
+
     /* config */
     CONFIG_BYTES_MAX = 8 << 20,
     CONFIG_DEPTH_MAX = 16,
 };
 
+_Static_assert(OBJECT_PUT_BYTES_MAX <= JOURNAL_RECORD_BYTES_MAX, "a put is one record");
 _Static_assert(REQUEST_ARENA_BYTES > BODY_BYTES_MAX, "a body fits the arena");
 _Static_assert(SIM_ARENA_BYTES > SIM_BODY_BYTES_MAX + SIM_ANSWER_BYTES_MAX, "both fit");

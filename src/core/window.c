@@ -1,77 +1,95 @@
-/* window.c - calendar arithmetic on day numbers; no libc calendar, no zone. */
+/* window.c - calendar windows by UTC arithmetic, or by the days of a zone. */
 #include "core/window.h"
 #include "base/must.h"
+#include "core/calendar.h"
+#include "core/zone.h"
 
-static const int64_t second_us = 1000000;
-static const int64_t day_us = 86400 * (int64_t)1000000;
-/* 1970-01-01 was a Thursday: the Monday before it is day -3. */
-enum { MONDAY = -3, DAYS_PER_WEEK = 7, MONTHS_PER_YEAR = 12 };
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static int64_t leap_days_before(int64_t year) /* since year 0, 29 Februaries of earlier years */
-{
-    int64_t const last = year - 1;
-    return floor_div(last, 4) - floor_div(last, 100) + floor_div(last, 400);
-}
-
-static bool is_leap(int64_t year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-/* Day number (1970-01-01 is 0) of the first of a month; months count from January of year 0. */
-static int64_t month_first_day(int64_t month_index)
-{
-    static const int before[MONTHS_PER_YEAR] = {0,   31,  59,  90,  120, 151,
-                                                181, 212, 243, 273, 304, 334};
-    int64_t const year = floor_div(month_index, MONTHS_PER_YEAR);
-    int64_t const month = month_index - year * MONTHS_PER_YEAR;
-    int64_t const days_1970 = (int64_t)1970 * 365 + leap_days_before(1970);
-    int64_t const leap = is_leap(year) && month > 1 ? 1 : 0;
-    return year * 365 + leap_days_before(year) + before[month] + leap - days_1970;
-}
-
-static int64_t month_of_day(int64_t day)
-{
-    /* A guess by the mean month, which is never more than one off; then corrected. */
-    int64_t month = (int64_t)1970 * MONTHS_PER_YEAR + floor_div(day * 4800, 146097);
-    while (month_first_day(month) > day)
-        month--;
-    while (month_first_day(month + 1) <= day)
-        month++;
-    return month;
-}
+enum { SECONDS_PER_HOUR = 3600 };
+static const int64_t day_us = SECONDS_PER_DAY * US_PER_SECOND;
 
 static int64_t length_us(enum window_kind kind)
 {
-    static const int64_t seconds[] = {1, 60, 3600, 86400, (int64_t)DAYS_PER_WEEK * 86400};
+    static const int64_t seconds[] = {1, 60, SECONDS_PER_HOUR, SECONDS_PER_DAY,
+                                      (int64_t)DAYS_PER_WEEK * SECONDS_PER_DAY};
     MUST(kind < WINDOW_MONTH);
-    return seconds[kind] * second_us;
+    return seconds[kind] * US_PER_SECOND;
 }
 
 int64_t window_start(enum window_kind kind, int64_t at_us)
 {
     if (kind == WINDOW_MONTH)
-        return month_first_day(month_of_day(floor_div(at_us, day_us))) * day_us;
+        return calendar_month_first_day(calendar_month_of_day(floor_div(at_us, day_us))) * day_us;
     int64_t const length = length_us(kind);
-    int64_t const origin = kind == WINDOW_WEEK ? MONDAY * day_us : 0;
+    int64_t const origin = kind == WINDOW_WEEK ? FIRST_MONDAY * day_us : 0;
     return origin + floor_div(at_us - origin, length) * length;
 }
 
 int64_t window_end(enum window_kind kind, int64_t start_us)
 {
-    if (kind == WINDOW_MONTH)
-        return month_first_day(month_of_day(floor_div(start_us, day_us)) + 1) * day_us;
+    if (kind == WINDOW_MONTH) {
+        int64_t const month = calendar_month_of_day(floor_div(start_us, day_us));
+        return calendar_month_first_day(month + 1) * day_us;
+    }
     return start_us + length_us(kind);
+}
+
+/* Cut where the offset changes: a change by half an hour ends one window and begins another. */
+static void hour_bounds(const struct zone *zone, int64_t at_us, int64_t *start_us, int64_t *end_us)
+{
+    struct zone_span const span = zone_span(zone, at_us);
+    int64_t const local_s = floor_div(at_us, US_PER_SECOND) + span.offset_s;
+    int64_t const hour_s = floor_div(local_s, SECONDS_PER_HOUR) * SECONDS_PER_HOUR - span.offset_s;
+    int64_t const next_s = hour_s + SECONDS_PER_HOUR;
+    *start_us = (hour_s > span.from_s ? hour_s : span.from_s) * US_PER_SECOND;
+    *end_us = (next_s < span.until_s ? next_s : span.until_s) * US_PER_SECOND;
+}
+
+/* The first day of the day, week or month that holds `day`. */
+static int64_t first_day(enum window_kind kind, int64_t day)
+{
+    if (kind == WINDOW_DAY)
+        return day;
+    if (kind == WINDOW_WEEK)
+        return FIRST_MONDAY + floor_div(day - FIRST_MONDAY, DAYS_PER_WEEK) * DAYS_PER_WEEK;
+    return calendar_month_first_day(calendar_month_of_day(day));
+}
+
+static int64_t next_first_day(enum window_kind kind, int64_t first)
+{
+    if (kind == WINDOW_MONTH)
+        return calendar_month_first_day(calendar_month_of_day(first) + 1);
+    return first + (kind == WINDOW_WEEK ? DAYS_PER_WEEK : 1);
+}
+
+void window_bounds(enum window_kind kind, const struct zone *zone, int64_t at_us, int64_t *start_us,
+                   int64_t *end_us)
+{
+    MUST(kind <= WINDOW_MONTH);
+    if (kind < WINDOW_HOUR) {
+        *start_us = window_start(kind, at_us);
+        *end_us = *start_us + length_us(kind);
+        return;
+    }
+    if (kind == WINDOW_HOUR) {
+        hour_bounds(zone, at_us, start_us, end_us);
+        return;
+    }
+    int64_t first = first_day(kind, zone_day(zone, at_us));
+    *start_us = zone_day_begins_us(zone, first);
+    *end_us = zone_day_begins_us(zone, first = next_first_day(kind, first));
+    /* A clock set back over midnight shows the old date again: the new day has begun all the same.
+     * Offsets differ by less than three days, so this ends soon. */
+    while (at_us >= *end_us) {
+        *start_us = *end_us;
+        *end_us = zone_day_begins_us(zone, first = next_first_day(kind, first));
+    }
+    MUST(*start_us <= at_us);
 }
 
 const char *window_name(enum window_kind kind)
 {
-    static const char *const names[] = {"second", "minute", "hour", "day", "week", "month"};
+    static const char *const names[] = {"second", "minute", "hour",   "day",
+                                        "week",   "month",  "period", "ever"};
     MUST(kind < WINDOW_KIND_COUNT);
     return names[kind];
 }

@@ -1,5 +1,5 @@
 /* when.c - the civil calendar by arithmetic (days from 0000-03-01), no time zone database. */
-#include "admin/when.h"
+#include "codec/when.h"
 #include <stdio.h>
 
 #define SECOND_US INT64_C(1000000)

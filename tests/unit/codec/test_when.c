@@ -1,5 +1,5 @@
 /* test_when.c - instants and spans: one row = one text and what it means. */
-#include "admin/when.h"
+#include "codec/when.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
