@@ -13,4 +13,4 @@ if [ ! -f build/sim/build.ninja ]; then
     }
 fi
 ninja -C build/sim --quiet tests/sim/sim
-exec build/sim/tests/sim/sim --runs "$runs" --seed "$seed" "$@"
+exec build/sim/tests/sim/sim --runs "$runs" --seed "$seed" --jobs "$(nproc)" "$@"

@@ -23,7 +23,7 @@ SUITE_SECONDS_MAX = 600
 TAIL_LINES = 40
 EXIT_SKIPPED = 77
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped\b", re.M)
-THREADED = ["net", "journal", "book", "gateway"]  # layers whose code runs on several threads
+THREADED = ["net", "journal", "book", "govern", "gateway"]  # layers whose code runs on several threads
 
 
 class Outcome:
@@ -186,6 +186,8 @@ SUITES = {  # in this order: what is quick and tells most comes first
     "docs": script("tools/docs_check.sh"),
     "sim": script("build/asan/tests/sim/sim", "--runs", "40", "--seed", "1"),
     "e2e": script("tests/e2e/run.py", "--binary", COTA, needs=COTA),
+    "governance": script("tests/e2e/governance.py", "--binary", COTA, needs=COTA),
+    "governance-asan": script("tests/e2e/governance.py", "--binary", ASAN, needs=ASAN),
     "e2e-asan": script("tests/e2e/run.py", "--binary", ASAN, needs=ASAN),
     "money": script("tests/money/run.py", "--binary", COTA, needs=COTA),
     "money-asan": script("tests/money/run.py", "--binary", ASAN, needs=ASAN),

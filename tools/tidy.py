@@ -25,7 +25,7 @@ HEADER_LINES_MAX = 150
 FUNCTION_LINES_MAX = 60
 LINE_COLUMNS_MAX = 100
 COMPLEXITY_MAX = 15
-RANK = {"base": 0, "codec": 1, "core": 1, "sim": 2, "net": 2, "journal": 2, "store": 2, "book": 3, "http": 3,
+RANK = {"base": 0, "codec": 1, "core": 1, "sim": 2, "net": 2, "journal": 2, "store": 2, "book": 3, "govern": 3, "http": 3,
         "upstream": 3, "gateway": 4, "admin": 4, "money": 4, "app": 5}
 BANNED = {"strcpy", "strcat", "sprintf", "vsprintf", "strtok", "gets", "atoi", "atol", "atoll", "atof", "strncpy",
           "strncat", "localtime", "gmtime", "asctime", "ctime", "alloca", "rand", "srand", "system", "popen", "assert"}

@@ -4,36 +4,38 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "codec/utf8.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
 enum { ADMIN_ARENA_BYTES = 64 << 20, REFUSED_LOG_EVERY_US = 1000000 };
+
+typedef enum err admin_run(struct admin_call *call, struct json_writer *writer);
 
 struct admin {
     struct admin_options options;
     _Atomic size_t running;
     _Atomic int64_t refused;
     _Atomic int64_t refused_logged_us;
+    admin_run *runs[API_OPERATION_COUNT];
 };
 
-typedef enum err admin_run(struct admin_call *call, struct json_writer *writer);
-
-static const struct admin_route routes[] = {
-#define X(method, path, handler, query, body, summary)                                             \
-    {HTTP_##method, #method, path, query, body, summary},
-#include "admin/routes.def"
+static const struct handler {
+    const char *name;
+    admin_run *run;
+} handlers[] = {
+#define X(handler) {#handler, handler},
+#include "admin/handlers.def"
 #undef X
 };
-static admin_run *const handlers[] = {
-#define X(method, path, handler, query, body, summary) handler,
-#include "admin/routes.def"
-#undef X
-};
-enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+enum { HANDLER_COUNT = sizeof handlers / sizeof handlers[0] };
 
-const struct admin_route *admin_route_at(size_t index)
+static admin_run *handler_of(const struct api_operation *operation)
 {
-    return index < ROUTE_COUNT ? &routes[index] : NULL;
+    for (size_t i = 0; i < HANDLER_COUNT; i++)
+        if (strcmp(handlers[i].name, operation->handler) == 0)
+            return handlers[i].run;
+    return NULL;
 }
 
 const struct admin_options *admin_options(const struct admin *admin)
@@ -44,8 +46,13 @@ const struct admin_options *admin_options(const struct admin *admin)
 struct admin *admin_new(const struct admin_options *options)
 {
     struct admin *admin = calloc(1, sizeof *admin);
-    if (admin != NULL)
-        admin->options = *options;
+    if (admin == NULL)
+        return NULL;
+    admin->options = *options;
+    for (size_t i = 0; i < API_OPERATION_COUNT; i++) {
+        admin->runs[i] = handler_of(&api_operations[i]);
+        MUST(admin->runs[i] != NULL);
+    }
     return admin;
 }
 
@@ -105,9 +112,10 @@ static void call_free(struct admin_call *call)
 
 static struct http_reply reply_of(const struct admin_call *call)
 {
-    return (struct http_reply){.status = call->status,
-                               .content_type = str_of(call->content_type),
-                               .headers = STR("cache-control: no-store\r\n")};
+    return (struct http_reply){
+        .status = call->status,
+        .content_type = str_of(call->content_type),
+        .headers = call->headers.len > 0 ? call->headers : STR("cache-control: no-store\r\n")};
 }
 
 static void work_again(struct admin_call *call);
@@ -159,7 +167,7 @@ static void work_run(uv_work_t *work)
     call->more = false;
     buf_clear(&call->out);
     json_write_start(&writer, &call->out);
-    call->err = handlers[call->route - routes](call, &writer);
+    call->err = call->admin->runs[call->operation - api_operations](call, &writer);
     if (call->err == ERR_OK && writer.err != ERR_OK)
         call->err = fault_set(&call->fault, writer.err, "the answer does not fit");
 }
@@ -238,7 +246,7 @@ static bool match(struct admin_call *call, struct str pattern, struct str path)
         if (path.ptr[0] != '/')
             return false;
         if (part > 1 && pattern.ptr[1] == '{') {
-            MUST(params < ADMIN_PARAMS_MAX);
+            MUST(params < API_PATH_PARAMETERS_MAX);
             call->params[params] = decode(call->arena, str_make(path.ptr + 1, here - 1));
             if (call->params[params++].len == 0)
                 return false;
@@ -251,14 +259,14 @@ static bool match(struct admin_call *call, struct str pattern, struct str path)
     return pattern.len == 0 && path.len == 0;
 }
 
-static enum err find_route(struct admin_call *call, const struct http_head *head)
+static enum err find_operation(struct admin_call *call, const struct http_head *head)
 {
     bool other_method = false;
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!match(call, str_of(routes[i].path), head->path))
+    for (size_t i = 0; i < API_OPERATION_COUNT; i++) {
+        if (!match(call, str_of(api_operations[i].path), head->path))
             continue;
-        if (routes[i].method == head->method) {
-            call->route = &routes[i];
+        if (api_operations[i].method == head->method) {
+            call->operation = &api_operations[i];
             return ERR_OK;
         }
         other_method = true;
@@ -266,46 +274,79 @@ static enum err find_route(struct admin_call *call, const struct http_head *head
     return other_method ? ERR_METHOD_UNKNOWN : ERR_NOT_FOUND;
 }
 
-/* Is `name` one of "a|b|c"? */
-static bool is_listed(const char *names, struct str name)
+/* --- what openapi.yaml allows ---------------------------------------------------------------- */
+static const struct api_parameter *parameter_of(const struct admin_call *call, struct str name)
 {
-    for (struct str rest = str_of(names); rest.len > 0;) {
-        size_t const end = str_find(rest, STR("|"));
-        if (str_eq(str_make(rest.ptr, end), name))
-            return true;
-        rest = str_skip(rest, end + 1);
-    }
-    return false;
+    for (const struct api_parameter *it = call->operation->parameters; it->name != NULL; it++)
+        if (it->place == API_IN_QUERY && str_eq(str_of(it->name), name))
+            return it;
+    return NULL;
+}
+
+static enum err check_parameter(struct admin_call *call, const struct api_parameter *parameter,
+                                struct str text)
+{
+    return schema_check_text(parameter->schema, text, parameter->name, &call->fault);
+}
+
+static enum err check_path(struct admin_call *call)
+{
+    enum err err = ERR_OK;
+    const struct api_parameter *it = call->operation->parameters;
+    for (size_t i = 0; err == ERR_OK && it->name != NULL && it->place == API_IN_PATH; it++, i++)
+        err = check_parameter(call, it, call->params[i]);
+    return err;
 }
 
 static enum err check_query(struct admin_call *call)
 {
-    for (struct str rest = call->query; rest.len > 0;) {
+    enum err err = ERR_OK;
+    for (struct str rest = call->query; err == ERR_OK && rest.len > 0;) {
         size_t const end = str_find(rest, STR("&"));
         struct str const pair = str_make(rest.ptr, end);
         struct str const name = str_make(pair.ptr, str_find(pair, STR("=")));
-        if (name.len > 0 && !is_listed(call->route->query, name))
+        const struct api_parameter *parameter = parameter_of(call, name);
+        if (name.len > 0 && parameter == NULL)
             return fault_set(&call->fault, ERR_FIELD_INVALID, "there is no parameter \"%.*s\" here",
                              (int)(name.len < 60 ? name.len : 60), name.ptr);
+        if (parameter != NULL) {
+            struct str const text = admin_query(call, parameter->name);
+            err = text.ptr != NULL ? check_parameter(call, parameter, text)
+                                   : fault_param(&call->fault, ERR_FIELD_INVALID, parameter->name,
+                                                 "an escape that is none");
+        }
         rest = str_skip(rest, end + 1);
     }
-    return ERR_OK;
+    for (const struct api_parameter *it = call->operation->parameters;
+         err == ERR_OK && it->name != NULL; it++)
+        if (it->required && it->place == API_IN_QUERY && admin_query(call, it->name).ptr == NULL)
+            err = fault_param(&call->fault, ERR_FIELD_INVALID, it->name, "it must be given");
+    return err;
+}
+
+static bool is_json(struct str type)
+{
+    struct str const bare = str_trim(str_make(type.ptr, str_find(type, STR(";"))));
+    return str_eq_nocase(bare, STR("application/json")) ||
+           str_eq_nocase(bare, STR("application/merge-patch+json"));
 }
 
 static enum err check_body(struct admin_call *call)
 {
+    const struct schema *schema = call->operation->body;
+    struct str const type = http_header(call->exchange, STR("content-type"));
+    if (schema == NULL)
+        return call->body.len == 0
+                   ? ERR_OK
+                   : fault_set(&call->fault, ERR_FIELD_INVALID, "this operation takes no body");
     if (call->body.len == 0)
-        return ERR_OK;
-    enum err err = json_scan(call->body, &call->object, &call->fault);
-    if (err == ERR_OK && json_type(call->body) != JSON_OBJECT && call->object.text.len == 0)
-        err = fault_set(&call->fault, ERR_FIELD_INVALID, "the body must be a JSON object");
-    for (size_t i = 0; err == ERR_OK && i < call->object.count; i++) {
-        struct str const key = call->object.members[i].key;
-        if (!is_listed(call->route->body, key))
-            err = fault_set(&call->fault, ERR_FIELD_INVALID, "there is no field \"%.*s\" here",
-                            (int)(key.len < 60 ? key.len : 60), key.ptr);
-    }
-    return err;
+        return fault_set(&call->fault, ERR_FIELD_INVALID, "a JSON object is expected as body");
+    if (type.ptr != NULL && !is_json(type))
+        return fault_set(&call->fault, ERR_MEDIA_UNKNOWN, "the body must be application/json");
+    enum err const err = json_scan(call->body, &call->object, &call->fault);
+    if (err != ERR_OK)
+        return err;
+    return schema_check(schema, call->body, true, call->operation->partial, &call->fault);
 }
 
 static void log_refused(struct admin *admin, struct http_exchange *exchange)
@@ -336,6 +377,32 @@ static enum err check_token(struct admin *admin, struct http_exchange *exchange)
     return given.ptr == NULL ? ERR_KEY_MISSING : ERR_KEY_INVALID;
 }
 
+static struct str header_copy(const struct admin_call *call, struct str name, size_t len_max)
+{
+    struct str value = http_header(call->exchange, name);
+    if (value.ptr == NULL)
+        return STR("");
+    value.len = utf8_valid_prefix(str_make(value.ptr, value.len < len_max ? value.len : len_max));
+    struct str const copy = arena_copy(call->arena, value);
+    return copy.ptr != NULL ? copy : STR("");
+}
+
+/* Who writes: told from where and how, because one token may be in many hands. */
+static void actor_read(struct admin_call *call)
+{
+    bool const local = http_is_local(call->exchange);
+    struct str const peer = arena_copy(call->arena, http_peer(call->exchange));
+    call->actor = (struct object_actor){
+        .actor = local ? STR("socket") : STR("token"),
+        .address = local || peer.ptr == NULL ? STR("") : peer,
+        .user_agent = header_copy(call, STR("user-agent"), ADMIN_TEXT_BYTES_MAX),
+        .reason = header_copy(call, STR("x-cota-reason"), ADMIN_TEXT_BYTES_MAX),
+        .request_id = header_copy(call, STR("x-request-id"), REQUEST_ID_BYTES_MAX),
+    };
+    call->if_match = header_copy(call, STR("if-match"), ADMIN_TEXT_BYTES_MAX);
+    call->if_none_match = str_eq(http_header(call->exchange, STR("if-none-match")), STR("*"));
+}
+
 /* Everything that the call needs after the exchange's memory may be gone. NULL: no memory. */
 static struct admin_call *call_new(struct admin *admin, struct http_exchange *exchange)
 {
@@ -354,6 +421,7 @@ static struct admin_call *call_new(struct admin *admin, struct http_exchange *ex
                                 .query = arena_copy(arena, head->query),
                                 .body = arena_copy(arena, http_body(exchange))};
     call->work.data = call;
+    actor_read(call);
     buf_init(&call->out, ADMIN_ANSWER_BYTES_MAX);
     admin->running++;
     return call;
@@ -369,7 +437,9 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange)
     static const struct http_watcher watcher = {.on_gone = on_gone, .on_drain = on_drain};
     call->err = check_token(admin, exchange);
     if (call->err == ERR_OK)
-        call->err = find_route(call, http_head(exchange));
+        call->err = find_operation(call, http_head(exchange));
+    if (call->err == ERR_OK)
+        call->err = check_path(call);
     if (call->err == ERR_OK)
         call->err = check_query(call);
     if (call->err == ERR_OK)

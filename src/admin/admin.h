@@ -1,6 +1,6 @@
 /* admin.h - the management API: what an operator reads and changes at run time.
  *
- * What:  routes.def over HTTP: on the Unix socket for whoever may open it, on TCP with the admin
+ * What:  openapi.yaml over HTTP: on the Unix socket for whoever may open it, on TCP with the admin
  *        token. Handlers block (disk, database), so they run on libuv's thread pool, never on a
  * loop. Not:   serving (http/), the rules (book/), the configuration file (app hands in functions).
  * Errors: RFC 9457 problem+json with the codes of base/err.def.
@@ -8,8 +8,10 @@
 #pragma once
 #include "base/secret.h"
 #include "book/manage.h"
+#include "book/object.h"
 #include "book/project.h"
 #include "codec/json_write.h"
+#include "govern/govern.h"
 #include "http/server.h"
 
 struct admin;
@@ -18,11 +20,13 @@ struct admin_options {
     struct book *book;
     struct store *store; /* read only */
     struct projector *projector;
+    struct govern *govern;
     struct clock *clock;
     struct secret token; /* of calls over TCP */
     /* The daemon's part; both run on the thread pool. */
     void *owner;
     enum err (*reload)(void *owner, struct fault *fault);
+    void (*changed)(void *owner, enum object_kind kind);     /* a document was written or deleted */
     void (*status)(void *owner, struct json_writer *writer); /* members of an open object */
 };
 
@@ -35,10 +39,3 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange);
 size_t admin_running(const struct admin *admin);
 int64_t admin_refused(const struct admin *admin); /* bad tokens so far */
 void admin_free(struct admin *admin);             /* MUST have no running calls */
-
-/* One row of routes.def, for the generated reference. NULL past the end. */
-struct admin_route {
-    enum http_method method;
-    const char *method_name, *path, *query, *body, *summary;
-};
-const struct admin_route *admin_route_at(size_t index);

@@ -1,18 +1,22 @@
 /* admin_int.h - one running management call; shared by admin.c and the handlers. */
 #pragma once
 #include "admin/admin.h"
+#include "admin/api_table.h"
 #include "codec/json.h"
 
-enum { ADMIN_PARAMS_MAX = 2, ADMIN_ANSWER_BYTES_MAX = 64 << 20, ADMIN_PAGE_ROWS = 500 };
+enum { ADMIN_ANSWER_BYTES_MAX = 64 << 20, ADMIN_PAGE_ROWS = 500, ADMIN_TEXT_BYTES_MAX = 256 };
 
 struct admin_call {
     struct admin *admin;
     struct http_exchange *exchange;
     struct arena *arena; /* the call's own: it may outlive the client */
-    const struct admin_route *route;
-    struct str query, body;              /* copies */
-    struct str params[ADMIN_PARAMS_MAX]; /* decoded path parameters, in order */
-    struct json_object object;           /* members of the body */
+    const struct api_operation *operation;
+    struct str query, body;                     /* copies */
+    struct str params[API_PATH_PARAMETERS_MAX]; /* decoded path parameters, in order */
+    struct json_object object;                  /* members of the body */
+    struct object_actor actor;                  /* who writes, for the audit trail */
+    struct str if_match;
+    bool if_none_match; /* If-None-Match: * */
     uv_work_t work;
     bool started; /* the head of a streamed answer is out */
     bool gone;    /* the client is */
@@ -21,6 +25,7 @@ struct admin_call {
     /* What a handler leaves behind. */
     int status;
     const char *content_type;
+    struct str headers; /* rendered lines, in the arena */
     struct buf out;
     struct fault fault;
     enum err err;
@@ -48,8 +53,7 @@ void admin_put_instant(struct json_writer *writer, const char *key, int64_t wall
 /* Makes the customer when the body says new_customer: true and it is not there yet. */
 NODISCARD enum err admin_new_customer(struct admin_call *call, struct str id);
 
-/* The handlers: on a pool thread. */
-#define X(method, path, handler, query, body, summary)                                             \
-    enum err handler(struct admin_call *call, struct json_writer *writer);
-#include "admin/routes.def"
+/* The handlers, on a pool thread. openapi.yaml says which operation is whose (x-handler). */
+#define X(handler) enum err handler(struct admin_call *call, struct json_writer *writer);
+#include "admin/handlers.def"
 #undef X

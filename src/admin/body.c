@@ -1,6 +1,6 @@
 /* body.c - members of a management call's JSON body, typed; every mistake names its field. */
 #include "admin/admin_int.h"
-#include "admin/when.h"
+#include "codec/when.h"
 
 enum { TEXT_BYTES_MAX = 512 };
 

@@ -1,8 +1,8 @@
 /* usage.c - finished calls, page by page, and their sums. */
 #include "admin/admin_int.h"
-#include "admin/when.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "codec/when.h"
 #include <stdlib.h>
 
 enum { FLUSH_MS = 2000, GROUPS_MAX = 100000 };

@@ -1,8 +1,8 @@
 /* command_keys.c - cota key create | list | revoke, cota credit grant | show. */
-#include "admin/when.h"
 #include "app/command.h"
 #include "app/control_client.h"
 #include "base/clock.h"
+#include "codec/when.h"
 #include "core/money.h"
 #include <stdio.h>
 

@@ -186,9 +186,11 @@ int command_docs(const struct invocation *invocation)
     static const struct {
         const char *name;
         enum err (*make)(struct buf *out);
-    } pages[] = {
-        {"cli.md", cli_markdown},   {"config.md", docs_config}, {"config.schema.json", docs_schema},
-        {"errors.md", docs_errors}, {"events.md", docs_events}, {"api.md", docs_api}};
+    } pages[] = {{"cli.md", cli_markdown},
+                 {"config.md", docs_config},
+                 {"config.schema.json", docs_schema},
+                 {"errors.md", docs_errors},
+                 {"events.md", docs_events}};
     int code = EXIT_CODE_OK;
     for (size_t i = 0; i < sizeof pages / sizeof pages[0] && code == EXIT_CODE_OK; i++) {
         struct buf out;

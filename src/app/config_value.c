@@ -1,8 +1,8 @@
 /* config_value.c - the YAML core schema, kept strictly: what looks like a number is no text. */
 #include "app/config_value.h"
-#include "admin/when.h"
 #include "base/must.h"
 #include "codec/utf8.h"
+#include "codec/when.h"
 #include "core/price.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -41,6 +41,26 @@ static size_t usable_cores(void)
 }
 
 /* --- ledger: journal, database, book ---------------------------------------------------------- */
+/* Under the book's lock, in the order of the journal. While the book is loaded everything comes
+ * with `more`; nobody asks yet, so it is taken in pieces. */
+static void on_document(void *owner, const struct object *object, bool more)
+{
+    struct daemon *daemon = owner;
+    struct fault fault = {0};
+    if (object == NULL) { /* all that was stored is told */
+        if (govern_hear(daemon->govern, STR(""), STR(""), STR(""), false, &fault) != ERR_OK)
+            LOG(internal_error, field_text("reason", fault.detail));
+        daemon->documents_loaded = true;
+        return;
+    }
+    bool const piece = !daemon->documents_loaded && ++daemon->documents % DOCUMENTS_PIECE == 0;
+    struct str const text = object->version == 0 ? (struct str){0} : object->text;
+    struct str const kind = object_kind_row(object->kind)->name;
+    if (govern_hear(daemon->govern, kind, object->id, text, more && !piece, &fault) != ERR_OK)
+        LOG(document_unusable, field_str("kind", kind), field_str("id", object->id),
+            field_text("reason", fault.detail));
+}
+
 static enum err open_ledger(struct daemon *daemon, struct fault *fault)
 {
     struct journal_options const journal = {.directory = str_of(daemon->dir.journal),
@@ -54,6 +74,10 @@ static enum err open_ledger(struct daemon *daemon, struct fault *fault)
     memcpy(options.pepper, daemon->dir.pepper, sizeof options.pepper);
     if (err == ERR_OK)
         err = book_new(&options, &daemon->book, fault);
+    if (err == ERR_OK)
+        err = govern_new(NULL, &daemon->govern, fault);
+    if (err == ERR_OK)
+        book_objects_subscribe(daemon->book, on_document, daemon);
     secret_zero(options.pepper, sizeof options.pepper);
     if (err == ERR_OK)
         err = book_recover(daemon->book, daemon->store, &recovered, fault);
@@ -64,10 +88,20 @@ static enum err open_ledger(struct daemon *daemon, struct fault *fault)
     return err;
 }
 
+/* On a pool thread, after a document was written. */
+static void documents_changed(void *owner, enum object_kind kind)
+{
+    struct fault fault = {0};
+    if (kind != OBJECT_PROVIDER && kind != OBJECT_MODEL && kind != OBJECT_PRICE)
+        return;
+    if (daemon_catalog_build(owner, &fault) != ERR_OK)
+        LOG(reload_refused, field_text("problems", fault.detail));
+}
+
 static enum err open_gateway(struct daemon *daemon, struct fault *fault)
 {
-    struct catalog *catalog;
     struct gateway_options const options = {.book = daemon->book,
+                                            .govern = daemon->govern,
                                             .journal = daemon->journal,
                                             .store = daemon->store,
                                             .projector = daemon->projector,
@@ -77,22 +111,22 @@ static enum err open_gateway(struct daemon *daemon, struct fault *fault)
                                             .body_bytes_max = daemon->config->body_bytes_max,
                                             .admission_wait_ms = ADMISSION_WAIT_MS,
                                             .output_min = OUTPUT_MIN_TOKENS};
-    enum err const err = apply_catalog(daemon->config, daemon->clock, &catalog, fault);
+    daemon->gateway = gateway_new(&options);
+    if (daemon->gateway == NULL)
+        return fault_set(fault, ERR_NO_MEMORY, "no memory for the gateway");
+    daemon->catalog_config = daemon->config;
+    enum err const err = daemon_catalog_build(daemon, fault);
     if (err != ERR_OK)
         return err;
-    daemon->gateway = gateway_new(&options);
-    if (daemon->gateway == NULL) {
-        catalog_unref(catalog);
-        return fault_set(fault, ERR_NO_MEMORY, "no memory for the gateway");
-    }
-    gateway_catalog_swap(daemon->gateway, catalog);
     struct admin_options const admin = {.book = daemon->book,
                                         .store = daemon->store,
                                         .projector = daemon->projector,
+                                        .govern = daemon->govern,
                                         .clock = daemon->clock,
                                         .token = daemon->dir.admin_token,
                                         .owner = daemon,
                                         .reload = daemon_reload,
+                                        .changed = documents_changed,
                                         .status = daemon_status};
     daemon->admin = admin_new(&admin);
     return daemon->admin ? ERR_OK : fault_set(fault, ERR_NO_MEMORY, "no memory");
@@ -350,8 +384,10 @@ static bool close_all(struct daemon *daemon)
     if (daemon->gateway != NULL)
         gateway_free(daemon->gateway);
     admin_free(daemon->admin);
+    arena_free(daemon->catalog_arena);
     if (daemon->book != NULL)
         book_free(daemon->book);
+    govern_free(daemon->govern);
     if (daemon->store != NULL)
         daemon->store->ops->close(daemon->store);
     if (daemon->journal != NULL)

@@ -18,6 +18,7 @@ enum {
     WORKER_FLUSH_MS = 2000,    /* for the last bytes of aborted answers */
     CONTROL_FLUSH_MS = 5000,   /* for management calls that still run when the workers have ended */
     READY_LAG_RECORDS_MAX = 1000000,
+    DOCUMENTS_PIECE = 256, /* taken in at once while loading */
 };
 
 enum daemon_state { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_DRAINING };
@@ -77,7 +78,13 @@ struct daemon {
     int64_t last_ping_us, watchdog_us;
     uint64_t pinged_ticks[WORKERS_MAX];
 
-    pthread_mutex_t reload_lock; /* one reload at a time */
+    struct govern *govern;
+    size_t documents; /* told while loading */
+    bool documents_loaded;
+    pthread_mutex_t reload_lock;         /* one reload at a time; guards the next three */
+    const struct config *catalog_config; /* whose providers and models are in force */
+    struct arena *catalog_arena;         /* its memory; NULL: the caller's */
+    _Atomic int64_t catalog_next_us;     /* when a price begins or ends; 0: never */
     pthread_t maintenance;
     pthread_mutex_t maintenance_lock;
     pthread_cond_t maintenance_wake;
@@ -105,6 +112,8 @@ NODISCARD enum err metrics_render(struct daemon *daemon, struct buf *out);
 
 /* reload.c */
 enum err daemon_reload(void *owner, struct fault *fault); /* any thread but a loop's */
+/* The catalogue again, from the file in force and the documents as they are now. */
+NODISCARD enum err daemon_catalog_build(struct daemon *daemon, struct fault *fault);
 void daemon_status(void *owner, struct json_writer *writer);
 
 /* maintenance.c */

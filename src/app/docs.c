@@ -265,23 +265,3 @@ enum err docs_events(struct buf *out)
     }
     return page.err;
 }
-
-enum err docs_api(struct buf *out)
-{
-    struct page page = {.out = out};
-    put(&page, "# Management API\n\nMade by `cota docs` from src/admin/routes.def; do not edit."
-               "\n\nOn the Unix socket `data_dir/cota.sock` for whoever may open it, and on the "
-               "listening address with `Authorization: Bearer <admin token>`.\n\n"
-               "| method | path | query | body | what |\n| --- | --- | --- | --- | --- |\n");
-    const struct admin_route *route;
-    for (size_t i = 0; (route = admin_route_at(i)) != NULL; i++) {
-        put(&page, "| %s | `%s` | ", route->method_name, route->path);
-        for (size_t word = 0; choice_at(route->query, word).len > 0; word++)
-            put(&page, "%s%.*s", word ? ", " : "", STR_ARG(choice_at(route->query, word)));
-        put(&page, " | ");
-        for (size_t word = 0; choice_at(route->body, word).len > 0; word++)
-            put(&page, "%s%.*s", word ? ", " : "", STR_ARG(choice_at(route->body, word)));
-        put(&page, " | %s |\n", route->summary);
-    }
-    return page.err;
-}

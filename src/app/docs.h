@@ -6,4 +6,3 @@ NODISCARD enum err docs_config(struct buf *out); /* Markdown, from options.def *
 NODISCARD enum err docs_schema(struct buf *out); /* JSON Schema of cota.yaml, from options.def */
 NODISCARD enum err docs_errors(struct buf *out); /* Markdown, from base/err.def */
 NODISCARD enum err docs_events(struct buf *out); /* Markdown, from base/events.def */
-NODISCARD enum err docs_api(struct buf *out);    /* Markdown, from admin/routes.def */

@@ -1,5 +1,6 @@
 /* maintenance.c - a thread of its own for what is due by the clock: expired holds and grants. */
 #include "app/daemon_int.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include <time.h>
 
@@ -23,12 +24,24 @@ static bool wait_for_sweep(struct daemon *daemon)
     return !stop;
 }
 
+/* A price begins or ends now. */
+static void catalog_refresh(struct daemon *daemon)
+{
+    struct fault fault = {0};
+    int64_t const next_us = daemon->catalog_next_us;
+    if (next_us == 0 || clock_wall_us(daemon->clock) < next_us)
+        return;
+    if (daemon_catalog_build(daemon, &fault) != ERR_OK)
+        LOG(reload_refused, field_text("problems", fault.detail));
+}
+
 static void *maintenance_run(void *argument)
 {
     struct daemon *daemon = argument;
     thread_name("maintenance");
     for (unsigned sweeps = 0; wait_for_sweep(daemon); sweeps++) {
         book_sweep(daemon->book);
+        catalog_refresh(daemon);
         if (sweeps % GRANTS_EVERY_SWEEPS == 0)
             book_expire_grants(daemon->book);
     }

@@ -1,5 +1,6 @@
 /* reload.c - the file again: catalogue swapped as a whole, customers brought up to date; status. */
 #include "app/apply.h"
+#include "app/catalog_objects.h"
 #include "app/daemon_int.h"
 #include "base/log.h"
 #include <unistd.h>
@@ -52,11 +53,40 @@ static void log_refused(const char *file, const struct config_report *report)
     buf_free(&text);
 }
 
+/* The file's providers and models, then those of the documents. Under reload_lock. */
+static enum err catalog_build(struct daemon *daemon, const struct config *config,
+                              struct catalog **catalog, struct fault *fault)
+{
+    int64_t next_us = 0;
+    enum err err = apply_catalog(config, daemon->clock, catalog, fault);
+    if (err == ERR_OK)
+        err = catalog_add_objects(*catalog, daemon->book, clock_wall_us(daemon->clock), &next_us,
+                                  fault);
+    if (err != ERR_OK) {
+        catalog_unref(*catalog);
+        *catalog = NULL;
+        return err;
+    }
+    daemon->catalog_next_us = next_us;
+    return ERR_OK;
+}
+
+enum err daemon_catalog_build(struct daemon *daemon, struct fault *fault)
+{
+    struct catalog *catalog = NULL;
+    pthread_mutex_lock(&daemon->reload_lock);
+    enum err const err = catalog_build(daemon, daemon->catalog_config, &catalog, fault);
+    if (err == ERR_OK)
+        gateway_catalog_swap(daemon->gateway, catalog);
+    pthread_mutex_unlock(&daemon->reload_lock);
+    return err;
+}
+
 static enum err put_in_force(struct daemon *daemon, const struct config *config,
                              struct fault *fault)
 {
     struct catalog *catalog = NULL;
-    enum err err = apply_catalog(config, daemon->clock, &catalog, fault);
+    enum err err = catalog_build(daemon, config, &catalog, fault);
     if (err == ERR_OK)
         err = apply_customers(config, daemon->book, fault);
     if (err != ERR_OK) {
@@ -81,6 +111,12 @@ static enum err reload(struct daemon *daemon, const char *file, struct fault *fa
     enum err err = arena ? config_load(file, arena, &config, &report) : ERR_NO_MEMORY;
     if (err == ERR_OK) {
         err = put_in_force(daemon, config, fault);
+        if (err == ERR_OK) { /* documents are added to what is in force: it is kept */
+            arena_free(daemon->catalog_arena);
+            daemon->catalog_arena = arena;
+            daemon->catalog_config = config;
+            return ERR_OK;
+        }
     } else if (report.count > 0) {
         log_refused(file, &report);
         fault_set(fault, ERR_FIELD_INVALID, "%s:%u:%u: %.*s%s", file, report.problems[0].line,

@@ -1,5 +1,6 @@
 /* attempt.c - limits: request rate, token rate, concurrency, calendar windows. */
 #include "book/attempt.h"
+#include "book/counters.h"
 #include "book/customer_int.h"
 
 /* 402 before 403 before 429: what a client can act on comes first. */
@@ -16,6 +17,7 @@ void attempt_refuse(struct attempt *attempt, enum err reason, enum refusal_scope
     if (rank(reason) > rank(against->first)) {
         against->first = reason;
         against->scope = scope;
+        against->rule = -1;
     }
     against->not_only_holds = against->not_only_holds || !holds;
     if (retry_after_us == INT64_MAX)
@@ -114,58 +116,99 @@ static void concurrency_limit(struct attempt *attempt, const struct meter *meter
 /* --- calendar windows ---------------------------------------------------------------------- */
 static int64_t need_of(const struct attempt *attempt, enum metric metric)
 {
-    if (metric == METRIC_REQUESTS)
-        return 1;
-    return metric == METRIC_TOKENS ? attempt->tokens : attempt->cost.nano;
+    if (metric == METRIC_TOKENS)
+        return attempt->tokens;
+    return metric == METRIC_COST ? attempt->cost.nano : 1;
 }
 
-/* A budget in money is like credit: 402, and no use in trying again at once. */
 static enum err window_error(enum metric metric)
 {
     static const enum err errors[METRIC_COUNT] = {
         [METRIC_REQUESTS] = ERR_RATE_LIMITED,
         [METRIC_TOKENS] = ERR_TOKENS_LIMITED,
-        [METRIC_COST] = ERR_CREDIT_SHORT,
+        [METRIC_COST] = ERR_BUDGET_SPENT, /* like credit: no use in trying again at once */
+        [METRIC_CONCURRENT] = ERR_CONCURRENCY_LIMITED,
     };
     return errors[metric];
 }
 
 /* The line's counter, in the hold; NULL: refused for want of memory. */
-static struct counter *add_line(struct attempt *attempt, uint32_t rule, enum window_kind kind,
-                                enum metric metric)
+static struct counter *add_line(struct attempt *attempt, const struct rule *rule,
+                                enum window_role role)
 {
     struct record_window_line const line = {
-        .rule = rule,
-        .kind = kind,
-        .metric = metric,
-        .start_us = window_start(kind, attempt->now_us),
+        .counter = rule->counter,
+        .kind = rule->kind,
+        .metric = rule->metric,
+        .start_us = rule->start_us,
+        .end_us = rule->end_us,
     };
-    struct counter *counter = customer_counter(attempt->customer, &line);
+    struct counter *counter = counters_get(&attempt->customer->counters, &line);
     if (!counter) {
         attempt_refuse(attempt, ERR_NO_MEMORY, SCOPE_NONE, 0, false);
         return NULL;
     }
     struct hold *hold = attempt->hold;
     MUST(hold->window_count < RECORD_WINDOWS_MAX);
-    hold->windows[hold->window_count].counter = counter;
-    hold->windows[hold->window_count++].amount = 0;
+    hold->windows[hold->window_count++] = (struct hold_window){.counter = counter, .role = role};
     return counter;
 }
 
-static void window_limit(struct attempt *attempt, const struct window_rule *rule)
+/* 0: it has no end, or the clock has been set back from beyond it. */
+static int64_t until_end_us(const struct attempt *attempt, const struct rule *rule)
 {
-    const struct counter *counter = add_line(attempt, rule->id, rule->kind, rule->metric);
+    bool const ends = rule->end_us < INT64_MAX && rule->end_us > attempt->now_us;
+    return ends ? rule->end_us - attempt->now_us : 0;
+}
+
+static void note_tightest(struct attempt *attempt, const struct rule *rule, int64_t room,
+                          int64_t need)
+{
+    struct tightest *tightest = &attempt->tightest[rule->metric];
+    int64_t const remaining = need <= room ? room - need : room;
+    if (rule->mode != WINDOW_HARD || (tightest->rule != NULL && tightest->remaining <= remaining))
+        return;
+    *tightest = (struct tightest){rule, room, remaining};
+}
+
+static void window_limit(struct attempt *attempt, size_t number)
+{
+    const struct rule *rule = &attempt->want->rules->list[number];
+    const struct counter *counter = add_line(attempt, rule, ROLE_LIMIT);
     if (!counter)
         return;
     struct hold *hold = attempt->hold;
     int64_t const need = need_of(attempt, rule->metric);
+    int64_t const room = customer_window_room(counter, rule->limit, false);
     hold->windows[hold->window_count - 1].amount = need;
-    if (rule->mode != WINDOW_HARD || need <= customer_window_room(counter, rule->limit, false))
+    if (attempt->want->states != NULL)
+        attempt->want->states[number] = (struct rule_state){counter->used, counter->held, need};
+    note_tightest(attempt, rule, room, need);
+    if (rule->mode != WINDOW_HARD || need <= room)
         return;
     bool const holds = need <= customer_window_room(counter, rule->limit, true);
-    bool const never = need > rule->limit;
-    attempt_refuse(attempt, window_error(rule->metric), SCOPE_PLAN,
-                   never ? INT64_MAX : counter->end_us - attempt->now_us, holds);
+    bool const runs = rule->metric == METRIC_CONCURRENT;
+    bool const never = need > rule->limit || (!runs && !holds && rule->end_us == INT64_MAX);
+    int64_t const wait_us = runs ? 0 : until_end_us(attempt, rule);
+    enum err const before = attempt->against.first;
+    attempt_refuse(attempt, window_error(rule->metric), rule->scope, never ? INT64_MAX : wait_us,
+                   holds);
+    if (attempt->against.first != before)
+        attempt->against.rule = (int)number;
+}
+
+/* The two that only say who pays; funds.c fills in their amounts. */
+static void funding_lines(struct attempt *attempt)
+{
+    const struct rules *rules = attempt->want->rules;
+    struct hold *hold = attempt->hold;
+    hold->overage_mode = rules->overage;
+    hold->allowance_limit = rules->allowance.limit;
+    hold->overage_cap = rules->overage_cap.limit;
+    if (rules->has_allowance)
+        (void)add_line(attempt, &rules->allowance, ROLE_ALLOWANCE);
+    if (rules->overage == OVERAGE_BILL && rules->has_overage_cap)
+        (void)add_line(attempt, &rules->overage_cap, ROLE_OVERAGE_CAP);
 }
 
 void attempt_limits(struct attempt *attempt)
@@ -181,14 +224,16 @@ void attempt_limits(struct attempt *attempt)
     token_limit(attempt, LIMITER_CUSTOMER_TOKENS);
     concurrency_limit(attempt, &key->meter, &key->limits, SCOPE_KEY);
     concurrency_limit(attempt, &customer->meter, &customer->limits, SCOPE_CUSTOMER);
-    if (customer->counters)
-        customer_forget_counters(customer);
-    const struct policy *policy = &customer->policy;
     attempt->hold->window_count = 0;
-    for (size_t i = 0; i < policy->window_count; i++)
-        window_limit(attempt, &policy->windows[i]);
-    if (policy->allowance.present)
-        (void)add_line(attempt, RULE_ALLOWANCE, policy->allowance.kind, policy->allowance.metric);
+    if (customer->counters.count > 0)
+        counters_forget(&customer->counters, clock_wall_us(attempt->book->clock));
+    const struct rules *rules = attempt->want->rules;
+    if (rules == NULL)
+        return;
+    memset(attempt->tightest, 0, sizeof attempt->tightest);
+    for (size_t i = 0; i < rules->count; i++)
+        window_limit(attempt, i);
+    funding_lines(attempt);
 }
 
 /* --- report -------------------------------------------------------------------------------- */
@@ -206,12 +251,35 @@ static const struct gcra_limit *tighter(const struct attempt *attempt, enum reco
     return limit_of(attempt, chosen);
 }
 
-void attempt_report(const struct attempt *attempt, struct admission *admission)
+struct numbers {
+    int64_t *limit, *remaining, *reset_us;
+};
+
+/* A calendar window that leaves less than the smooth limiters do is the one to tell. */
+static void report_window(const struct attempt *attempt, enum metric metric, bool *limited,
+                          const struct numbers *numbers)
+{
+    const struct tightest *tightest = &attempt->tightest[metric];
+    const struct rule *rule = tightest->rule;
+    bool const refused = attempt->against.first != ERR_OK;
+    int64_t const remaining = refused ? tightest->room : tightest->remaining;
+    if (rule == NULL || (*limited && *numbers->remaining <= remaining))
+        return;
+    *limited = true;
+    *numbers->limit = rule->limit;
+    *numbers->remaining = remaining > 0 ? remaining : 0;
+    *numbers->reset_us = until_end_us(attempt, rule);
+}
+
+void attempt_report(struct attempt *attempt, struct admission *admission)
 {
     const struct gcra_verdict *verdict;
     const struct gcra_limit *limit;
+    if (attempt->against.first != ERR_OK)
+        attempt_peek(attempt); /* what was looked at with the call in it was not taken */
     *admission = (struct admission){
         .scope = attempt->against.scope,
+        .rule = attempt->against.first == ERR_OK ? -1 : attempt->against.rule,
         .holds_in_the_way = attempt->against.first != ERR_OK && !attempt->against.not_only_holds,
         .available = customer_available(attempt->customer, attempt->now_us),
     };
@@ -229,6 +297,12 @@ void attempt_report(const struct attempt *attempt, struct admission *admission)
         admission->tokens_remaining = verdict->remaining;
         admission->tokens_reset_us = verdict->reset_after_us;
     }
+    report_window(attempt, METRIC_REQUESTS, &admission->requests_limited,
+                  &(struct numbers){&admission->requests_limit, &admission->requests_remaining,
+                                    &admission->requests_reset_us});
+    report_window(attempt, METRIC_TOKENS, &admission->tokens_limited,
+                  &(struct numbers){&admission->tokens_limit, &admission->tokens_remaining,
+                                    &admission->tokens_reset_us});
     if (err_row(attempt->against.first)->http == 429 && !attempt->against.never)
         admission->retry_after_us = attempt->against.retry_after_us;
 }

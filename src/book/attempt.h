@@ -16,8 +16,12 @@ struct attempt {
     int64_t now_us;
     struct usage estimate; /* output may be shrunk */
     struct money cost;
-    int64_t tokens; /* all of the estimate */
-    bool fitted;    /* shrunk once already */
+    int64_t tokens;              /* all of the estimate */
+    bool fitted;                 /* shrunk once already */
+    struct tightest {            /* the hard window with the least left */
+        const struct rule *rule; /* NULL: none */
+        int64_t room, remaining; /* before this call, and after it when it gets in */
+    } tightest[METRIC_COUNT];
 
     /* verdicts of the smooth limiters, by enum record_limiter; `limited`: bits of those that exist
      */
@@ -29,6 +33,7 @@ struct attempt {
         enum refusal_scope scope;
         bool not_only_holds; /* at least one would stay when the live holds had ended */
         bool never;          /* no waiting for a clock helps */
+        int rule;            /* the one behind `first`; -1: none */
         int64_t retry_after_us;
     } against, of_rate; /* of_rate: those that a smaller output cannot change */
 };
@@ -43,4 +48,4 @@ void attempt_refuse(struct attempt *attempt, enum err reason, enum refusal_scope
                     int64_t retry_after_us, bool holds);
 /* Looks at the smooth limiters without asking for anything. */
 void attempt_peek(struct attempt *attempt);
-void attempt_report(const struct attempt *attempt, struct admission *admission);
+void attempt_report(struct attempt *attempt, struct admission *admission);

@@ -3,6 +3,7 @@
 #include "book/customer_int.h"
 #include "book/hold.h"
 #include "book/idempotency.h"
+#include "book/object_int.h"
 #include <stdlib.h>
 
 enum err book_new(const struct book_options *options, struct book **book, struct fault *fault)
@@ -11,15 +12,18 @@ enum err book_new(const struct book_options *options, struct book **book, struct
     MUST(options->journal && options->clock);
     struct book *made = aligned_alloc(_Alignof(struct book), sizeof *made);
     struct idempotency *idempotency = idempotency_new();
-    if (!made || !idempotency) {
+    struct objects *objects = objects_new();
+    if (!made || !idempotency || !objects) {
         free(made);
         idempotency_free(idempotency);
+        objects_free(objects);
         return fault_set(fault, ERR_NO_MEMORY, "the book");
     }
     memset(made, 0, sizeof *made);
     made->journal = options->journal;
     made->clock = options->clock;
     made->idempotency = idempotency;
+    made->objects = objects;
     made->serial = 1 + atomic_fetch_add(&serials, 1);
     memcpy(made->pepper, options->pepper, sizeof made->pepper);
     uint64_t seed;
@@ -61,6 +65,7 @@ void book_free(struct book *book)
         pthread_rwlock_destroy(&book->key_shards[i].lock);
     }
     idempotency_free(book->idempotency);
+    objects_free(book->objects);
     pthread_rwlock_destroy(&book->customers_lock);
     pthread_mutex_destroy(&book->manage);
     free(book);

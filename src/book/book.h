@@ -11,6 +11,7 @@
 #include "base/ulid.h"
 #include "core/gcra.h"
 #include "core/price.h"
+#include "core/rule.h"
 #include "journal/journal.h"
 #include "store/rows.h"
 
@@ -63,9 +64,10 @@ struct reservation {
     int64_t output_min;  /* > 0: may be shrunk to what credit allows, not below this (per choice) */
     int64_t deadline_us; /* wall: the hold expires then */
     bool rate_taken;     /* a repeated try of the same call: the request rate was taken already */
+    const struct rules *rules; /* NULL: credit and the limits of key and customer only */
+    struct rule_state *states; /* RULES_PER_CALL_MAX of them are filled in; NULL: not wanted */
 };
 
-enum refusal_scope { SCOPE_NONE, SCOPE_KEY, SCOPE_USER, SCOPE_PLAN, SCOPE_CUSTOMER, SCOPE_CREDIT };
 const char *refusal_scope_name(enum refusal_scope scope);
 
 /* What the limits look like after the decision: for the response headers and the refusal. */
@@ -74,6 +76,7 @@ struct admission {
     int64_t requests_limit, requests_remaining, requests_reset_us;
     int64_t tokens_limit, tokens_remaining, tokens_reset_us;
     enum refusal_scope scope;
+    int rule;               /* the rule that refused, of reservation.rules; -1: none of them */
     int64_t retry_after_us; /* 0: no use in waiting for a clock */
     bool holds_in_the_way;  /* refused only because of holds that will end: try again soon */
     int64_t output_cap;     /* per choice, after shrinking; what to send upstream */
@@ -82,11 +85,15 @@ struct admission {
 
 /* ERR_OK: *hold is the caller's (book_unref). ERR_CREDIT_SHORT, ERR_RATE_LIMITED,
  * ERR_TOKENS_LIMITED, ERR_CONCURRENCY_LIMITED, ERR_PRICE_UNKNOWN, ERR_LEDGER_UNAVAILABLE,
- * ERR_KEY_REVOKED, ERR_CUSTOMER_SUSPENDED, ERR_NO_MEMORY: nothing is held (the request rate is
- * taken all the same). The most actionable reason wins: 402 > 403 > 429. */
+ * ERR_BUDGET_SPENT, ERR_KEY_REVOKED, ERR_CUSTOMER_SUSPENDED, ERR_NO_MEMORY: nothing is held (the
+ * request rate is taken all the same). The most actionable reason wins: 402 > 403 > 429. */
 NODISCARD enum err book_reserve(struct book *book, const struct reservation *want,
                                 struct hold **hold, struct admission *admission,
                                 struct fault *fault);
+/* How the rules stand for a customer now: states[i] of rules->list[i], needed is 0. Then the
+ * allowance's and the overage cap's, when the rules have them. Takes nothing. */
+void book_rule_states(const struct customer *customer, const struct rules *rules,
+                      struct rule_state states[RULES_PER_CALL_MAX + 2]);
 /* From now on a lost end is charged, not released. ERR_LEDGER_UNAVAILABLE: do not send. */
 NODISCARD enum err book_dispatch(struct book *book, struct hold *hold, struct fault *fault);
 /* What has been produced so far: the base of the charge if we die. */

@@ -1,8 +1,8 @@
 /* book_int.h - the objects of the book, for the files of this folder and the auditor's comparison.
  *
  * Rules: everything of a customer, its keys' meters, its grants, counters and holds' states is
- * under customer->lock. Lock order: manage -> customer -> journal; shard and idempotency locks are
- *        leaves. Customers and keys are never freed while the book lives.
+ * under customer->lock. Lock order: manage -> customer, objects -> journal; shard and idempotency
+ *        locks are leaves. Customers and keys are never freed while the book lives.
  */
 #pragma once
 #include "base/list.h"
@@ -37,13 +37,18 @@ struct grant {
     char texts[];
 };
 
-struct counter { /* of one rule in one calendar window */
+struct counter { /* of one rule in one window */
     struct counter *next;
-    uint32_t rule;
+    uint64_t id; /* struct rule's counter */
     enum window_kind kind;
     enum metric metric;
     int64_t start_us, end_us, used, held;
     size_t lines; /* of holds that may still end here; 0 and over: forgotten */
+};
+struct counters { /* chained by id and start; see counters.h */
+    struct counter **slots;
+    size_t count, slot_count;
+    int64_t sweep_us; /* not walked before that */
 };
 
 struct customer {
@@ -57,8 +62,7 @@ struct customer {
     int64_t grants_held, overage_held, overdraft_held, last_us;
     const struct waterfall_grant **active; /* in waterfall order, with something remaining */
     size_t active_count, active_capacity, key_count;
-    struct counter *counters;
-    struct policy policy;
+    struct counters counters;
     struct grant *grants, **grants_end;
     struct key *keys, **keys_end;
     struct str id, currency;
@@ -100,6 +104,7 @@ struct key_shard { /* keys by hash */
 } __attribute__((aligned(64)));
 
 struct idempotency; /* idempotency.h */
+struct objects;     /* object_int.h */
 struct book {
     struct journal *journal;
     struct clock *clock;
@@ -116,6 +121,7 @@ struct book {
     struct key_shard key_shards[KEY_SHARDS];
     struct hold_shard hold_shards[HOLD_SHARDS];
     struct idempotency *idempotency;
+    struct objects *objects;
     struct map replayed; /* holds by id, while replaying only */
     bool replayed_whole; /* records newer than the rows have begun */
     uint64_t mismatches;

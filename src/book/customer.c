@@ -1,4 +1,5 @@
 /* customer.c - one customer's funds, counters and grants; see customer_int.h. */
+#include "book/counters.h"
 #include "book/customer_int.h"
 #include <stdlib.h>
 
@@ -48,11 +49,7 @@ void customer_free(struct customer *customer)
         customer->keys = key->next;
         free(key);
     }
-    while (customer->counters) {
-        struct counter *counter = customer->counters;
-        customer->counters = counter->next;
-        free(counter);
-    }
+    counters_free(&customer->counters);
     free(customer->active);
     pthread_mutex_destroy(&customer->lock);
     free(customer);
@@ -80,21 +77,16 @@ static int64_t minus(int64_t a, int64_t b)
     return difference;
 }
 
-struct waterfall_funds customer_funds(const struct customer *customer, int64_t now_us,
-                                      bool ignore_holds)
+struct waterfall_funds customer_funds(const struct customer *customer, int64_t overage_room,
+                                      int64_t now_us, bool ignore_holds)
 {
-    const struct policy *policy = &customer->policy;
     struct waterfall_funds funds = {
         .grants = customer->active,
         .grant_count = customer->active_count,
+        .overage_room = overage_room,
         .now_us = now_us,
         .ignore_holds = ignore_holds,
     };
-    if (policy->overage == OVERAGE_BILL) {
-        int64_t const unused =
-            minus(policy->overage_cap.nano, customer->totals.nano[TOTAL_OVERAGE]);
-        funds.overage_room = positive(minus(unused, ignore_holds ? 0 : customer->overage_held));
-    }
     int64_t const unowed = minus(customer->overdraft.nano, customer->totals.nano[TOTAL_DEBT]);
     int64_t const room = minus(unowed, ignore_holds ? 0 : customer->overdraft_held);
     funds.overdraft_room = positive(room);
@@ -114,42 +106,6 @@ struct money customer_available(const struct customer *customer, int64_t now_us)
     for (size_t i = 0; i < customer->active_count; i++)
         available = minus(available, -waterfall_free(customer->active[i], now_us));
     return (struct money){available};
-}
-
-/* --- counters ------------------------------------------------------------------------------ */
-void customer_forget_counters(struct customer *customer)
-{
-    struct counter **link = &customer->counters;
-    while (*link) {
-        struct counter *counter = *link;
-        if (counter->lines > 0 || counter->end_us > customer->last_us) {
-            link = &counter->next;
-            continue;
-        }
-        *link = counter->next;
-        free(counter);
-    }
-}
-
-struct counter *customer_counter(struct customer *customer, const struct record_window_line *line)
-{
-    for (struct counter *counter = customer->counters; counter; counter = counter->next)
-        if (counter->rule == line->rule && counter->start_us == line->start_us &&
-            counter->kind == line->kind && counter->metric == line->metric)
-            return counter;
-    struct counter *counter = calloc(1, sizeof *counter);
-    if (!counter)
-        return NULL;
-    *counter = (struct counter){
-        .next = customer->counters,
-        .rule = line->rule,
-        .kind = line->kind,
-        .metric = line->metric,
-        .start_us = line->start_us,
-        .end_us = window_end(line->kind, line->start_us),
-    };
-    customer->counters = counter;
-    return counter;
 }
 
 /* --- grants -------------------------------------------------------------------------------- */

@@ -9,18 +9,13 @@ int64_t customer_now_us(const struct book *book, struct customer *customer);
  * This is where leases go: with a shared store (issue: many nodes) a node may only pay from the
  * slices of balance and windows it has leased, so the rooms are cut to the slice here and in
  * customer_window_room, and nowhere else. One node owns everything: its lease has no end. */
-struct waterfall_funds customer_funds(const struct customer *customer, int64_t now_us,
-                                      bool ignore_holds);
+struct waterfall_funds customer_funds(const struct customer *customer, int64_t overage_room,
+                                      int64_t now_us, bool ignore_holds);
 /* What a window's rule still admits; may be negative. */
 int64_t customer_window_room(const struct counter *counter, int64_t limit, bool ignore_holds);
 /* Credit left: grants - holds + overdraft - debt; may be negative. */
 struct money customer_available(const struct customer *customer, int64_t now_us);
 
-/* The counter of a rule's window; made when there is none. NULL: memory is short. */
-struct counter *customer_counter(struct customer *customer, const struct record_window_line *line);
-/* Drops counters of windows that are over and that no hold can end in any more. Not between
- * customer_counter and effect_reserve: a hold that is being made has no lines yet. */
-void customer_forget_counters(struct customer *customer);
 struct grant *customer_grant(const struct customer *customer, struct ulid id);
 
 /* Puts a grant into the order of paying. ERR_NO_MEMORY, ERR_TOO_LARGE (GRANTS_ACTIVE_MAX). */

@@ -163,24 +163,3 @@ void book_customers(struct book *book, customer_row_visit *visit, void *owner)
     }
     pthread_mutex_unlock(&book->manage);
 }
-
-bool book_policy_set(struct book *book, const struct customer *customer,
-                     const struct policy *policy)
-{
-    struct customer *target = book_find_customer(book, customer->id);
-    MUST(target == customer);
-    if (policy->window_count > LIMITS_PER_OWNER_MAX || policy->overage_cap.nano < 0 ||
-        (policy->allowance.present && policy->allowance.limit < 0))
-        return false;
-    for (size_t i = 0; i < policy->window_count; i++) {
-        if (policy->windows[i].id == RULE_ALLOWANCE || policy->windows[i].limit < 0)
-            return false;
-        for (size_t j = 0; j < i; j++)
-            if (policy->windows[i].id == policy->windows[j].id)
-                return false;
-    }
-    pthread_mutex_lock(&target->lock);
-    target->policy = *policy;
-    pthread_mutex_unlock(&target->lock);
-    return true;
-}

@@ -4,7 +4,7 @@
 #include "book/hold.h"
 
 /* Parts of RECORD_END_BYTES_MAX that do not depend on lines. */
-enum { FIXED_BYTES = 640, GRANT_BYTES = 46, WINDOW_BYTES = 35 };
+enum { FIXED_BYTES = 640, GRANT_BYTES = 46, WINDOW_BYTES = 46 };
 _Static_assert(FIXED_BYTES + RECORD_GRANTS_MAX * GRANT_BYTES + RECORD_WINDOWS_MAX * WINDOW_BYTES ==
                    RECORD_END_BYTES_MAX,
                "the bound is made of these");
@@ -55,11 +55,15 @@ static void fill_lines(const struct effect *effect, struct record_end *record)
     }
     for (size_t i = 0; i < effect->window_count; i++) {
         const struct counter *counter = effect->windows[i].counter;
+        if (counter->metric == METRIC_CONCURRENT)
+            continue; /* nothing is used up */
         record->windows[record->window_count++] = (struct record_window_line){
-            .rule = counter->rule,
+            .counter = counter->id,
             .kind = counter->kind,
             .metric = counter->metric,
+            .role = effect->hold->windows[i].role,
             .start_us = counter->start_us,
+            .end_us = counter->end_us,
             .amount = effect->windows[i].used,
             .used = counter->used,
         };

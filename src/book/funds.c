@@ -4,24 +4,24 @@
 
 /* What included quota and funds look like for one call, holds counted as gone or not. */
 struct purse {
-    const struct allowance *allowance; /* NULL: none */
-    int64_t quota;                     /* what it still covers */
+    bool has_quota;
+    enum metric metric; /* of the quota */
+    int64_t quota;      /* what it still covers */
     struct waterfall_funds funds;
 };
 
 static struct purse purse_of(const struct attempt *attempt, bool ignore_holds)
 {
-    const struct customer *customer = attempt->customer;
     const struct hold *hold = attempt->hold;
-    struct purse purse = {.funds = customer_funds(customer, attempt->now_us, ignore_holds)};
-    if (!customer->policy.allowance.present || hold->window_count == 0)
+    int64_t const overage = hold_overage_room(hold, ignore_holds);
+    struct purse purse = {
+        .funds = customer_funds(attempt->customer, overage, attempt->now_us, ignore_holds)};
+    const struct hold_window *line = hold_line(hold, ROLE_ALLOWANCE);
+    if (line == NULL)
         return purse;
-    const struct counter *counter = hold->windows[hold->window_count - 1].counter;
-    if (counter->rule != RULE_ALLOWANCE)
-        return purse; /* memory was short: refused already */
-    int64_t const limit = customer->policy.allowance.limit;
-    int64_t const room = customer_window_room(counter, limit, ignore_holds);
-    purse.allowance = &customer->policy.allowance;
+    int64_t const room = customer_window_room(line->counter, hold->allowance_limit, ignore_holds);
+    purse.has_quota = true;
+    purse.metric = line->counter->metric;
     purse.quota = room > 0 ? room : 0;
     return purse;
 }
@@ -32,12 +32,12 @@ struct price_tag {
 
 static struct price_tag tag_of(const struct purse *purse, struct money cost, int64_t tokens)
 {
-    if (!purse->allowance)
+    if (!purse->has_quota)
         return (struct price_tag){cost.nano, 0};
     int64_t metric = 1;
-    if (purse->allowance->metric == METRIC_TOKENS)
+    if (purse->metric == METRIC_TOKENS)
         metric = tokens;
-    else if (purse->allowance->metric == METRIC_COST)
+    else if (purse->metric == METRIC_COST)
         metric = cost.nano;
     int64_t const covered = metric < purse->quota ? metric : purse->quota;
     return (struct price_tag){coverage_due(cost.nano, metric, covered), covered};
@@ -101,9 +101,15 @@ static bool shrink(struct attempt *attempt, const struct purse *purse)
 }
 
 static void take_lines(struct attempt *attempt, const struct waterfall_funds *funds,
-                       const struct waterfall *shares)
+                       const struct waterfall *shares, int64_t covered)
 {
     struct hold *hold = attempt->hold;
+    for (size_t i = 0; i < hold->window_count; i++) {
+        if (hold->windows[i].role == ROLE_ALLOWANCE)
+            hold->windows[i].amount = covered;
+        else if (hold->windows[i].role == ROLE_OVERAGE_CAP)
+            hold->windows[i].amount = shares->overage;
+    }
     hold->grant_count = shares->line_count;
     for (size_t i = 0; i < shares->line_count; i++) {
         hold->grants[i].grant = grant_of(funds->grants[shares->lines[i].grant]);
@@ -135,9 +141,7 @@ void attempt_funds(struct attempt *attempt)
     struct price_tag const tag = tag_of(&purse, attempt->cost, attempt->tokens);
     struct waterfall const shares = waterfall_allocate(&purse.funds, tag.due);
     if (shares.left == 0) {
-        take_lines(attempt, &purse.funds, &shares);
-        if (purse.allowance)
-            hold->windows[hold->window_count - 1].amount = tag.covered;
+        take_lines(attempt, &purse.funds, &shares, tag.covered);
         return;
     }
     if (shrink(attempt, &purse)) {

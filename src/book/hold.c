@@ -22,6 +22,8 @@ struct hold *hold_new(struct str context)
     hold->grant_count = hold->window_count = 0;
     hold->result = (struct settled){0};
     hold->overage = hold->overdraft = (struct money){0};
+    hold->overage_mode = OVERAGE_BLOCK;
+    hold->allowance_limit = hold->overage_cap = 0;
     list_init(&hold->node);
     memcpy(hold->context_bytes, context.ptr, context.len);
     hold->context = str_make(hold->context_bytes, context.len);
@@ -244,4 +246,23 @@ size_t book_sweep(struct book *book)
     }
     idempotency_sweep(book);
     return expired;
+}
+
+const struct hold_window *hold_line(const struct hold *hold, enum window_role role)
+{
+    for (size_t i = hold->window_count; i > 0; i--)
+        if (hold->windows[i - 1].role == role)
+            return &hold->windows[i - 1];
+    return NULL;
+}
+
+int64_t hold_overage_room(const struct hold *hold, bool ignore_holds)
+{
+    if (hold->overage_mode != OVERAGE_BILL)
+        return 0;
+    const struct hold_window *line = hold_line(hold, ROLE_OVERAGE_CAP);
+    if (line == NULL)
+        return INT64_MAX;
+    int64_t const room = customer_window_room(line->counter, hold->overage_cap, ignore_holds);
+    return room > 0 ? room : 0;
 }

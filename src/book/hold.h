@@ -29,7 +29,12 @@ struct hold {
     struct hold_window {
         struct counter *counter;
         int64_t amount;
-    } windows[RECORD_WINDOWS_MAX]; /* the allowance's last */
+        enum window_role role;
+    } windows[RECORD_WINDOWS_MAX];
+    /* Of the rules it was admitted by: a settle may use what else is free of them. A hold that was
+     * read back after a restart has none, and is charged at most what it held. */
+    enum overage_mode overage_mode;
+    int64_t allowance_limit, overage_cap;
     struct settled result;
     struct list node; /* of a shard's wheel, or of its expired ones */
     unsigned shard;
@@ -42,6 +47,10 @@ struct hold *hold_new(struct str context);
 void hold_unref(struct hold *hold);
 /* Into the wheel of this thread's shard (takes a reference); counts a reserve. */
 void hold_enlist(struct book *book, struct hold *hold);
+/* Its line of that role; NULL: it has none. */
+const struct hold_window *hold_line(const struct hold *hold, enum window_role role);
+/* What may still be billed as overage beside the hold's own part. */
+int64_t hold_overage_room(const struct hold *hold, bool ignore_holds);
 /* Out of its shard's lists, whichever it is in; counts `type`. */
 void hold_unlist(struct book *book, struct hold *hold, enum record_type type);
 void hold_count_refusal(struct book *book);

@@ -1,4 +1,5 @@
 /* load.c - rows of the database become customers, keys, grants, counters and holds. */
+#include "book/counters.h"
 #include "book/customer_int.h"
 #include "book/effect.h"
 #include "book/hold.h"
@@ -138,9 +139,7 @@ static enum err load_limiter(struct customer *customer, const struct record_coun
 static enum err load_window(struct customer *customer, const struct record_window_line *line,
                             int64_t used)
 {
-    if (window_start(line->kind, line->start_us) != line->start_us)
-        return ERR_CORRUPT;
-    struct counter *counter = customer_counter(customer, line);
+    struct counter *counter = counters_get(&customer->counters, line);
     if (!counter)
         return ERR_NO_MEMORY;
     counter->used = used;

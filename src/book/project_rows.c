@@ -2,6 +2,7 @@
 #include "base/must.h"
 #include "book/customer_int.h"
 #include "book/project_int.h"
+#include "book/record_object.h"
 #include <sched.h>
 
 static enum err unreadable(struct batch *batch, const struct journal_record *record)
@@ -301,6 +302,43 @@ static enum err take_idempotency(struct batch *batch, const struct journal_recor
     return batch->store->ops->idempotency_put(batch->store, &row, batch->fault);
 }
 
+/* --- documents --- */
+
+static enum err object_take(struct batch *batch, const struct record_object_change *change,
+                            int64_t at_us)
+{
+    struct store *store = batch->store;
+    struct object_row const row = {
+        .kind = change->kind,
+        .id = change->id,
+        .customer_id = change->customer_id,
+        .version = change->version,
+        .origin = change->origin,
+        .created_us = change->created_us,
+        .updated_us = at_us,
+        .text = change->after,
+    };
+    return change->deleted ? store->ops->object_delete(store, row.kind, row.id, batch->fault)
+                           : store->ops->object_put(store, &row, batch->fault);
+}
+
+static enum err take_object(struct batch *batch, const struct journal_record *record)
+{
+    struct record_object put;
+    struct record_object_change change;
+    enum err err = ERR_OK;
+    if (!record_object_decode(record->payload, &put))
+        return unreadable(batch, record);
+    for (uint64_t at = put.sequence; err == ERR_OK && record_object_next(&put, &change); at++) {
+        struct audit_row entry = record_object_audit(&put, &change, at, record->at_us);
+        memcpy(entry.hash, change.hash, sizeof entry.hash);
+        err = object_take(batch, &change, record->at_us);
+        if (err == ERR_OK)
+            err = batch->store->ops->audit_add(batch->store, &entry, batch->fault);
+    }
+    return err;
+}
+
 bool batch_record(void *owner, const struct journal_record *record)
 {
     static enum err (*const takers[])(struct batch *, const struct journal_record *) = {
@@ -315,6 +353,7 @@ bool batch_record(void *owner, const struct journal_record *record)
         [RECORD_RELEASE] = take_end,
         [RECORD_EXPIRE] = take_end,
         [RECORD_IDEMPOTENCY] = take_idempotency,
+        [RECORD_OBJECT] = take_object,
     };
     struct batch *batch = owner;
     if (record->lsn > batch->until || batch->records == BATCH_RECORDS_MAX)

@@ -177,9 +177,9 @@ enum err sums_limiters(struct batch_sums *sums, uint32_t customer, struct ulid k
 static bool same_window(const void *row, const void *key)
 {
     const struct sum_window *a = row, *b = key;
-    return a->customer == b->customer && a->line.rule == b->line.rule &&
+    return a->customer == b->customer && a->line.counter == b->line.counter &&
            a->line.kind == b->line.kind && a->line.metric == b->line.metric &&
-           a->line.start_us == b->line.start_us;
+           a->line.start_us == b->line.start_us && a->line.end_us == b->line.end_us;
 }
 
 enum err sums_window(struct batch_sums *sums, uint32_t customer,
@@ -187,7 +187,7 @@ enum err sums_window(struct batch_sums *sums, uint32_t customer,
 {
     bool fresh;
     struct sum_window const key = {.customer = customer, .line = *line};
-    uint64_t const hash = mix((uint64_t)line->start_us ^ (uint64_t)customer << 40 ^ line->rule);
+    uint64_t const hash = mix((uint64_t)line->start_us ^ (uint64_t)customer << 40 ^ line->counter);
     struct sum_window *row = sums_find(&sums->windows, hash, same_window, &key, &fresh);
     if (row == NULL)
         return ERR_NO_MEMORY;

@@ -17,6 +17,8 @@ _Static_assert((int)TEXT_BYTES_MAX >= (int)NAME_BYTES_MAX &&
                "one bound serves all texts of a context");
 _Static_assert(POOL_COUNT <= 16, "pools are kept in a 16-bit mask");
 _Static_assert(LIMITER_COUNT <= 8, "limiters are kept in one byte");
+_Static_assert((int)METRIC_COUNT == 4 && (int)ROLE_COUNT <= 4 && (int)WINDOW_KIND_COUNT <= 8,
+               "kind, role and metric of a line share a byte");
 
 /* --- parts ----------------------------------------------------------------------------------- */
 static void put_usage(struct pack *pack, const struct usage *usage)
@@ -119,9 +121,11 @@ static void put_windows(struct pack *pack, const struct record_window_line *line
 {
     pack_number(pack, count);
     for (size_t i = 0; i < count; i++) {
-        pack_number(pack, lines[i].rule);
-        pack_byte(pack, (unsigned)lines[i].kind << 4 | (unsigned)lines[i].metric);
+        pack_fixed(pack, (int64_t)lines[i].counter);
+        pack_byte(pack, (unsigned)lines[i].kind << 4 | (unsigned)lines[i].role << 2 |
+                            (unsigned)lines[i].metric);
         pack_fixed(pack, lines[i].start_us);
+        pack_fixed(pack, lines[i].end_us);
         pack_count(pack, lines[i].amount);
         if (whole)
             pack_count(pack, lines[i].used);
@@ -132,15 +136,17 @@ static size_t get_windows(struct unpack *unpack, struct record_window_line *line
 {
     size_t const count = (size_t)unpack_count_max(unpack, RECORD_WINDOWS_MAX);
     for (size_t i = 0; i < count && !unpack->bad; i++) {
-        lines[i].rule = (uint32_t)unpack_count_max(unpack, UINT32_MAX);
-        unsigned const both = unpack_byte(unpack, WINDOW_KIND_COUNT << 4);
-        lines[i].kind = (enum window_kind)(both >> 4);
-        lines[i].metric = (enum metric)(both & 15);
+        lines[i].counter = (uint64_t)unpack_fixed(unpack);
+        unsigned const what = unpack_byte(unpack, WINDOW_KIND_COUNT << 4);
+        lines[i].kind = (enum window_kind)(what >> 4);
+        lines[i].role = (enum window_role)(what >> 2 & 3);
+        lines[i].metric = (enum metric)(what & 3);
         lines[i].start_us = unpack_fixed(unpack);
+        lines[i].end_us = unpack_fixed(unpack);
         lines[i].amount = unpack_count(unpack);
         lines[i].used = whole ? unpack_count(unpack) : 0;
-        if (lines[i].metric >= METRIC_COUNT ||
-            window_start(lines[i].kind, lines[i].start_us) != lines[i].start_us)
+        if (lines[i].counter == 0 || lines[i].role >= ROLE_COUNT || lines[i].start_us < 0 ||
+            lines[i].end_us <= lines[i].start_us)
             unpack->bad = true;
     }
     return unpack->bad ? 0 : count;

@@ -21,14 +21,15 @@ enum record_type {
     RECORD_RELEASE,      /* a hold ends without a charge */
     RECORD_EXPIRE,       /* a deadline passed; a SETTLE or RELEASE with `late` may follow */
     RECORD_IDEMPOTENCY,  /* an Idempotency-Key has its answer: the whole row */
+    RECORD_OBJECT,       /* documents changed together, with their audit entries: record_object.h */
 };
 
 enum {
     RECORD_OUTCOME_BYTES_MAX = 32,
-    RECORD_WINDOWS_MAX = LIMITS_PER_OWNER_MAX + 1, /* with the allowance's, which comes last */
-    RECORD_GRANTS_MAX = 2 * GRANTS_PER_HOLD_MAX,   /* recorded ones and those of an overrun */
+    RECORD_WINDOWS_MAX = RULES_PER_CALL_MAX + 2, /* with allowance and cap, which come last */
+    RECORD_GRANTS_MAX = 2 * GRANTS_PER_HOLD_MAX, /* recorded ones and those of an overrun */
     RECORD_CONTEXT_BYTES_MAX = 10 * (CONTEXT_BYTES_MAX + 1) + 64,
-    RECORD_END_BYTES_MAX = 640 + RECORD_GRANTS_MAX * 46 + RECORD_WINDOWS_MAX * 35,
+    RECORD_END_BYTES_MAX = 640 + RECORD_GRANTS_MAX * 46 + RECORD_WINDOWS_MAX * 46,
     RECORD_SETTLE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
     RECORD_RESERVE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
     RECORD_SMALL_BYTES_MAX = 1024, /* CUSTOMER, KEY, GRANT, GRANT_EXPIRE, DISPATCH, PROGRESS */

@@ -8,7 +8,7 @@ static const char *const limiter_names[LIMITER_COUNT] = {"requests", "requests",
                                                          "tokens"};
 static const char *const total_names[TOTAL_COUNT] = {"granted", "consumed", "breakage", "overage",
                                                      "debt",    "settled",  "covered"};
-static const char *const metric_names[METRIC_COUNT] = {"requests", "tokens", "cost"};
+static const char *const metric_names[METRIC_COUNT] = {"requests", "tokens", "cost", "concurrent"};
 
 static bool limiter_is_of_key(enum record_limiter limiter)
 {
@@ -34,8 +34,9 @@ size_t record_window_name(const struct record_window_line *line,
 {
     MUST(line->kind < WINDOW_KIND_COUNT && line->metric < METRIC_COUNT);
     int const len =
-        snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "window/%u/%s/%s/%lld", line->rule,
-                 metric_names[line->metric], window_name(line->kind), (long long)line->start_us);
+        snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "window/%016llx/%s/%s/%lld/%lld",
+                 (unsigned long long)line->counter, metric_names[line->metric],
+                 window_name(line->kind), (long long)line->start_us, (long long)line->end_us);
     return (size_t)len;
 }
 
@@ -55,7 +56,7 @@ int64_t record_limiter_until_us(int64_t tat)
 int64_t record_window_until_us(const struct record_window_line *line)
 {
     int64_t const grace_us = ((int64_t)HOLD_SECONDS_MAX + HOLD_MEMORY_S) * 1000000;
-    return window_end(line->kind, line->start_us) + grace_us;
+    return line->end_us < INT64_MAX - grace_us ? line->end_us + grace_us : 0;
 }
 
 /* Cuts the part before the next '/', or all of it. */
@@ -81,11 +82,23 @@ static bool parse_limiter(struct str rest, struct record_counter *counter)
     return !of_key || ulid_parse(rest, &counter->key);
 }
 
+static bool hex_read(struct str text, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char const byte = text.ptr[i];
+        bool const digit = byte >= '0' && byte <= '9';
+        if (!digit && (byte < 'a' || byte > 'f'))
+            return false;
+        *number = *number << 4 | (uint64_t)(digit ? byte - '0' : byte - 'a' + 10);
+    }
+    return text.len == 16;
+}
+
 static bool parse_window(struct str rest, struct record_counter *counter)
 {
     struct record_window_line *line = &counter->window;
-    struct str const rule_text = cut(&rest), metric = cut(&rest), kind = cut(&rest);
-    int64_t rule;
+    struct str const name = cut(&rest), metric = cut(&rest), kind = cut(&rest), start = cut(&rest);
     counter->kind = COUNTER_WINDOW;
     line->metric = METRIC_COUNT;
     line->kind = WINDOW_KIND_COUNT;
@@ -97,10 +110,9 @@ static bool parse_window(struct str rest, struct record_counter *counter)
             line->kind = (enum window_kind)i;
     if (line->metric == METRIC_COUNT || line->kind == WINDOW_KIND_COUNT)
         return false;
-    if (!str_to_i64(rule_text, &rule) || rule > UINT32_MAX)
-        return false;
-    line->rule = (uint32_t)rule;
-    return str_to_i64(rest, &line->start_us);
+    return hex_read(name, &line->counter) && line->counter != 0 &&
+           str_to_i64(start, &line->start_us) && str_to_i64(rest, &line->end_us) &&
+           line->end_us > line->start_us;
 }
 
 static bool parse_total(struct str rest, struct record_counter *counter)

@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "base/ulid.h"
-#include "book/policy.h"
+#include "core/rule.h"
 
 /* The smooth limiters a call passes (core/gcra.h). */
 enum record_limiter {
@@ -44,11 +44,14 @@ struct record_grant_line {
     int64_t breakage;  /* lost at this record, because the grant had expired; not in RESERVE */
     int64_t remaining; /* posted, after; not in RESERVE */
 };
+/* What a window's line does for its hold. */
+enum window_role { ROLE_LIMIT, ROLE_ALLOWANCE, ROLE_OVERAGE_CAP, ROLE_COUNT };
 struct record_window_line {
-    uint32_t rule; /* RULE_ALLOWANCE: included quota */
+    uint64_t counter; /* struct rule's */
     enum window_kind kind;
     enum metric metric;
-    int64_t start_us;
+    enum window_role role;
+    int64_t start_us, end_us;
     int64_t amount; /* RESERVE: held; SETTLE: used by this call */
     int64_t used;   /* SETTLE: of the whole window, after */
 };

@@ -66,6 +66,30 @@ static bool load_idempotency(void *owner, const struct idempotency_row *row)
     return recovery->err == ERR_OK;
 }
 
+static bool load_object(void *owner, const struct object_row *row)
+{
+    struct recovery *recovery = owner;
+    recovery->err = book_load_object(recovery->book, row, recovery->fault);
+    return recovery->err == ERR_OK;
+}
+
+static bool load_audit_head(void *owner, const struct audit_row *row)
+{
+    struct recovery *recovery = owner;
+    recovery->err = book_load_audit_head(recovery->book, row, recovery->fault);
+    return recovery->err == ERR_OK;
+}
+
+static enum err objects_load(struct recovery *recovery)
+{
+    struct store *store = recovery->store;
+    struct audit_query const newest = {.limit = 1};
+    enum err err = store->ops->objects(store, STR(""), load_object, recovery, recovery->fault);
+    if (err == ERR_OK && recovery->err == ERR_OK)
+        err = store->ops->audit_list(store, &newest, load_audit_head, recovery, recovery->fault);
+    return err != ERR_OK ? err : recovery->err;
+}
+
 /* Customers before what belongs to them, grants before the counters that count them. */
 static enum err rows_load(struct recovery *recovery)
 {
@@ -130,6 +154,8 @@ static enum err journal_apply(struct recovery *recovery)
                          (unsigned long long)position.applied_lsn);
     recovery->applied = position.applied_lsn;
     err = rows_load(recovery);
+    if (err == ERR_OK)
+        err = objects_load(recovery);
     if (err == ERR_OK)
         err = journal_replay(journal, position.recover_lsn, apply, recovery, recovery->fault);
     return err != ERR_OK ? err : recovery->err;

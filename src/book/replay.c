@@ -1,11 +1,13 @@
 /* replay.c - records of the journal become state again, through the same effects as live. */
 #include "book/replay.h"
 #include "base/log.h"
+#include "book/counters.h"
 #include "book/customer_int.h"
 #include "book/effect.h"
 #include "book/end.h"
 #include "book/hold.h"
 #include "book/idempotency.h"
+#include "book/object_int.h"
 #include "book/replay_int.h"
 #include <stdlib.h>
 
@@ -56,8 +58,9 @@ static bool resolve(struct hold *hold, const struct record_reserve *record)
     }
     hold->window_count = record->window_count;
     for (size_t i = 0; i < record->window_count; i++) {
-        hold->windows[i].counter = customer_counter(hold->customer, &record->windows[i]);
+        hold->windows[i].counter = counters_get(&hold->customer->counters, &record->windows[i]);
         hold->windows[i].amount = record->windows[i].amount;
+        hold->windows[i].role = record->windows[i].role;
         if (!hold->windows[i].counter)
             return false;
     }
@@ -184,7 +187,7 @@ static bool fill_effect(struct effect *effect, const struct record_end *end)
         if (!add_grant_line(effect, &end->grants[i]))
             return false;
     for (size_t i = 0; i < end->window_count; i++) {
-        struct counter *counter = customer_counter(effect->customer, &end->windows[i]);
+        struct counter *counter = counters_get(&effect->customer->counters, &end->windows[i]);
         if (!counter)
             return false;
         effect->windows[effect->window_count++] =
@@ -351,6 +354,8 @@ static enum err apply_new(struct book *book, const struct journal_record *record
         return apply_grant_expire(book, record, fault);
     case RECORD_IDEMPOTENCY:
         return apply_idempotency(book, record, fault);
+    case RECORD_OBJECT:
+        return objects_replay(book, record, fault);
     default:
         return fault_set(fault, ERR_CORRUPT, "a record of unknown type %d", record->type);
     }
@@ -448,5 +453,6 @@ enum err book_close_orphans(struct book *book, struct book_orphans *orphans, str
         return fault_set(fault, err, "the journal has no room to close orphans");
     map_free(&book->replayed);
     idempotency_replay_end(book);
+    objects_loaded(book);
     return ERR_OK;
 }

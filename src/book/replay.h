@@ -23,6 +23,12 @@ NODISCARD enum err book_load_hold(struct book *book, const struct hold_row *row,
 /* status 0: begun, outcome lost; else answered, and the database has the answer. */
 NODISCARD enum err book_load_idempotency(struct book *book, const struct idempotency_row *row,
                                          struct fault *fault);
+/* Told to the listener, with its text. */
+NODISCARD enum err book_load_object(struct book *book, const struct object_row *row,
+                                    struct fault *fault);
+/* The newest entry of the audit trail: new ones follow it. */
+NODISCARD enum err book_load_audit_head(struct book *book, const struct audit_row *row,
+                                        struct fault *fault);
 
 enum replay_mode {
     REPLAY_HOLDS, /* the rows know this record already: only live holds are rebuilt from it */

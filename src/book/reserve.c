@@ -1,5 +1,6 @@
 /* reserve.c - test everything, then commit everything, in one critical section of the customer. */
 #include "book/attempt.h"
+#include "book/counters.h"
 #include "book/customer_int.h"
 #include "book/effect.h"
 #include "book/end.h"
@@ -7,8 +8,9 @@
 
 const char *refusal_scope_name(enum refusal_scope scope)
 {
-    static const char *const names[] = {"", "key", "user", "plan", "customer", "credit"};
-    MUST(scope <= SCOPE_CREDIT);
+    static const char *const names[SCOPE_COUNT] = {"",         "key",    "user",   "plan",
+                                                   "customer", "credit", "feature"};
+    MUST(scope < SCOPE_COUNT);
     return names[scope];
 }
 
@@ -44,10 +46,12 @@ static void fill_record(const struct hold *hold, struct record_reserve *record)
                                                        .amount = hold->grants[i].amount};
     for (size_t i = 0; i < hold->window_count; i++) {
         const struct counter *counter = hold->windows[i].counter;
-        record->windows[i] = (struct record_window_line){.rule = counter->rule,
+        record->windows[i] = (struct record_window_line){.counter = counter->id,
                                                          .kind = counter->kind,
                                                          .metric = counter->metric,
+                                                         .role = hold->windows[i].role,
                                                          .start_us = counter->start_us,
+                                                         .end_us = counter->end_us,
                                                          .amount = hold->windows[i].amount};
     }
 }
@@ -141,6 +145,7 @@ enum err book_reserve(struct book *book, const struct reservation *want, struct 
         .key = (*hold)->key,
         .hold = *hold,
         .estimate = want->estimate,
+        .against = {.rule = -1},
     };
     enum err const priced = price_cost(&want->price, &want->estimate, &attempt.cost);
     attempt.tokens = usage_total(&want->estimate);
@@ -173,4 +178,31 @@ void book_limits(struct book *book, const struct key *key, struct admission *adm
     attempt_peek(&attempt);
     attempt_report(&attempt, admission);
     pthread_mutex_unlock(&attempt.customer->lock);
+}
+
+static struct rule_state state_of(const struct customer *customer, const struct rule *rule)
+{
+    struct record_window_line const line = {.counter = rule->counter,
+                                            .metric = rule->metric,
+                                            .start_us = rule->start_us,
+                                            .end_us = rule->end_us};
+    const struct counter *counter = counters_find(&customer->counters, &line);
+    if (counter == NULL)
+        return (struct rule_state){0};
+    return (struct rule_state){.used = counter->used, .held = counter->held};
+}
+
+void book_rule_states(const struct customer *customer, const struct rules *rules,
+                      struct rule_state states[RULES_PER_CALL_MAX + 2])
+{
+    struct customer *owner = (struct customer *)(uintptr_t)customer; /* a lock is no change */
+    size_t at = 0;
+    pthread_mutex_lock(&owner->lock);
+    for (; at < rules->count; at++)
+        states[at] = state_of(customer, &rules->list[at]);
+    if (rules->has_allowance)
+        states[at++] = state_of(customer, &rules->allowance);
+    if (rules->has_overage_cap)
+        states[at] = state_of(customer, &rules->overage_cap);
+    pthread_mutex_unlock(&owner->lock);
 }

@@ -33,21 +33,26 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static int64_t measured(const struct bill *bill, enum metric metric)
 {
-    if (metric == METRIC_REQUESTS)
+    switch (metric) {
+    case METRIC_REQUESTS:
         return 1;
-    return metric == METRIC_TOKENS ? bill->tokens : bill->cost.nano;
+    case METRIC_TOKENS:
+        return bill->tokens;
+    case METRIC_COST:
+        return bill->cost.nano;
+    case METRIC_CONCURRENT: /* held only */
+    case METRIC_COUNT:
+        break;
+    }
+    return 0;
 }
 
 /* Included quota pays for as much as it did at reserve, and more when it has room by now. */
-static int64_t cover(const struct effect *effect, const struct hold *hold, size_t line,
-                     int64_t metric)
+static int64_t cover(const struct effect *effect, const struct hold_window *line, int64_t metric)
 {
-    const struct counter *counter = hold->windows[line].counter;
-    const struct allowance *allowance = &effect->customer->policy.allowance;
-    int64_t covered = effect->late ? 0 : smaller(metric, hold->windows[line].amount);
-    bool const same = allowance->present && allowance->kind == counter->kind &&
-                      allowance->metric == counter->metric;
-    int64_t const room = same ? customer_window_room(counter, allowance->limit, false) : 0;
+    const struct hold *hold = effect->hold;
+    int64_t covered = effect->late ? 0 : smaller(metric, line->amount);
+    int64_t const room = customer_window_room(line->counter, hold->allowance_limit, false);
     if (room > 0)
         covered += smaller(metric - covered, room);
     return covered;
@@ -59,16 +64,25 @@ static int64_t use_windows(struct effect *effect, const struct bill *bill)
     const struct hold *hold = effect->hold;
     int64_t due = bill->cost.nano;
     for (size_t i = 0; i < hold->window_count; i++) {
-        struct counter *counter = hold->windows[i].counter;
-        int64_t amount = measured(bill, counter->metric);
-        if (counter->rule == RULE_ALLOWANCE) {
-            int64_t const covered = cover(effect, hold, i, amount);
+        const struct hold_window *line = &hold->windows[i];
+        int64_t amount = measured(bill, line->counter->metric);
+        if (line->role == ROLE_ALLOWANCE) {
+            int64_t const covered = cover(effect, line, amount);
             due = coverage_due(due, amount, covered);
             amount = covered;
         }
-        effect->windows[effect->window_count++] = (struct effect_window){counter, amount};
+        if (line->role == ROLE_OVERAGE_CAP)
+            amount = 0; /* known when all is paid */
+        effect->windows[effect->window_count++] = (struct effect_window){line->counter, amount};
     }
     return due;
+}
+
+static void use_overage(struct effect *effect)
+{
+    for (size_t i = 0; i < effect->window_count; i++)
+        if (effect->hold->windows[i].role == ROLE_OVERAGE_CAP)
+            effect->windows[i].used = effect->overage.nano;
 }
 
 static void consume(struct effect *effect, struct grant *grant, int64_t amount)
@@ -103,7 +117,8 @@ static int64_t pay_recorded(struct effect *effect, int64_t due)
  * used up by then (or gone), so what is free beside them is exactly what is free. */
 static void pay_overrun(struct effect *effect, int64_t due, int64_t now_us)
 {
-    struct waterfall_funds funds = customer_funds(effect->customer, now_us, false);
+    int64_t const overage = hold_overage_room(effect->hold, false);
+    struct waterfall_funds funds = customer_funds(effect->customer, overage, now_us, false);
     funds.owed = funds.overdraft_room = 0; /* both would end as debt anyway */
     struct waterfall const extra = waterfall_allocate(&funds, due);
     for (size_t i = 0; i < extra.line_count; i++)
@@ -134,6 +149,7 @@ static void decide(struct effect *effect, struct hold *hold, const struct bill *
         due = pay_recorded(effect, due);
     if (due > 0)
         pay_overrun(effect, due, now_us);
+    use_overage(effect);
 }
 
 static void report(const struct hold *hold, const struct bill *bill, struct money debt)

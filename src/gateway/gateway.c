@@ -310,5 +310,5 @@ void gateway_refuse(struct arena *arena, const struct fault *fault, struct str *
                     struct str *body)
 {
     *content_type = STR("application/json");
-    *body = reply_error_body(arena, fault, STR(""), NULL);
+    *body = reply_error_body(arena, fault, &(struct error_facts){.language = LANGUAGE_EN});
 }

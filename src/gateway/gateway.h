@@ -7,6 +7,7 @@
 #include "book/manage.h"
 #include "book/project.h"
 #include "gateway/catalog.h"
+#include "govern/govern.h"
 #include "http/server.h"
 
 struct gateway;
@@ -14,6 +15,7 @@ struct gateway_worker;
 
 struct gateway_options {
     struct book *book;
+    struct govern *govern; /* who may call what; NULL: nobody is governed */
     struct journal *journal;
     struct store *store;         /* read only: usage of one's own, stored answers */
     struct projector *projector; /* flushed before usage is shown */

@@ -27,7 +27,9 @@ struct str query_secret(const struct http_exchange *exchange)
 void query_fault(struct http_exchange *exchange, const struct fault *fault)
 {
     const struct err_row *row = err_row(fault->code);
-    struct str const body = reply_error_body(http_arena(exchange), fault, STR(""), NULL);
+    struct error_facts const facts = {
+        .language = language_of(http_header(exchange, STR("accept-language")))};
+    struct str const body = reply_error_body(http_arena(exchange), fault, &facts);
     struct http_reply const reply = {row->http, STR("application/json"),
                                      row->retry ? STR("") : STR("x-should-retry: false\r\n")};
     http_reply(exchange, &reply, &body, 1);

@@ -1,6 +1,7 @@
 /* reply.c - headers and error bodies, rendered. */
 #include "gateway/reply.h"
 #include "codec/json_write.h"
+#include "codec/when.h"
 #include "gateway/refusal.h"
 
 enum { HEADERS_BYTES_MAX = 2048, ERROR_BYTES_MAX = 2048 };
@@ -98,7 +99,7 @@ static struct str fault_headers(struct request *request)
         add_text(&lines, STR("x-should-retry"), STR("false"));
     if (request->answer.retry_after.len > 0 && row->retry)
         add_text(&lines, STR("retry-after"), request->answer.retry_after);
-    else if (row->http == 429 && seen->retry_after_us > 0)
+    else if (row->http == 429 && seen->retry_after_us > 0) /* counted up: never too early */
         add_i64(&lines, STR("retry-after"), (seen->retry_after_us + 999999) / 1000000);
     else if (row->http == 503)
         add_i64(&lines, STR("retry-after"), 1);
@@ -116,17 +117,31 @@ static bool detail_is_public(const struct fault *fault)
            (http == 400 || http == 404 || http == 405 || http == 415 || http == 422);
 }
 
-static void write_error(struct json_writer *writer, const struct fault *fault,
-                        struct str request_id, const char *scope)
+/* "too many requests: the plan's limit of requests per day; it begins anew on …" */
+static void write_message(struct json_writer *writer, const struct fault *fault,
+                          const struct error_facts *facts)
 {
-    char message[400];
+    char message[640], words[LIMIT_TEXT_BYTES];
     const struct err_row *row = err_row(fault->code);
-    snprintf(message, sizeof message, "%.*s%s%s", STR_ARG(row->text),
-             detail_is_public(fault) ? ": " : "", detail_is_public(fault) ? fault->detail : "");
+    struct str const text = facts->language == LANGUAGE_PT ? row->text_pt : row->text;
+    struct str more = STR("");
+    if (facts->limit != NULL)
+        more = limit_text(facts->limit, facts->language, words);
+    else if (detail_is_public(fault))
+        more = str_of(fault->detail);
+    snprintf(message, sizeof message, "%.*s%s%.*s", STR_ARG(text), more.len > 0 ? ": " : "",
+             STR_ARG(more));
+    json_pair_text(writer, "message", str_of(message));
+}
+
+static void write_error(struct json_writer *writer, const struct fault *fault,
+                        const struct error_facts *facts)
+{
+    const struct err_row *row = err_row(fault->code);
     json_object_open(writer);
     json_key(writer, "error");
     json_object_open(writer);
-    json_pair_text(writer, "message", str_of(message));
+    write_message(writer, fault, facts);
     json_pair_text(writer, "type", row->type);
     json_key(writer, "param");
     if (fault->param[0])
@@ -134,23 +149,27 @@ static void write_error(struct json_writer *writer, const struct fault *fault,
     else
         json_put_null(writer);
     json_pair_text(writer, "code", row->code);
-    if (scope)
-        json_pair_text(writer, "scope", str_of(scope));
-    if (request_id.len > 0)
-        json_pair_text(writer, "request_id", request_id);
+    if (facts->scope != SCOPE_NONE)
+        json_pair_text(writer, "scope", str_of(refusal_scope_name(facts->scope)));
+    if (facts->limit != NULL && facts->limit->end_us > 0) {
+        char when[WHEN_TEXT_BYTES];
+        json_pair_text(writer, "resets_at", when_text(facts->limit->end_us, when));
+    }
+    if (facts->request_id.len > 0)
+        json_pair_text(writer, "request_id", facts->request_id);
     json_object_close(writer);
     json_object_close(writer);
 }
 
-struct str reply_error_body(struct arena *arena, const struct fault *fault, struct str request_id,
-                            const char *scope)
+struct str reply_error_body(struct arena *arena, const struct fault *fault,
+                            const struct error_facts *facts)
 {
     struct buf out;
     struct json_writer writer;
     struct str body = {0};
     buf_init(&out, ERROR_BYTES_MAX);
     json_write_start(&writer, &out);
-    write_error(&writer, fault, request_id, scope);
+    write_error(&writer, fault, facts);
     if (json_write_end(&writer) == ERR_OK)
         body = arena_copy(arena, buf_view(&out));
     buf_free(&out);
@@ -163,9 +182,13 @@ struct str reply_error_body(struct arena *arena, const struct fault *fault, stru
 
 static struct str fault_body(struct request *request)
 {
-    enum refusal_scope const scope = request->admission.scope;
-    return reply_error_body(request->arena, &request->fault, request->context.request_id,
-                            scope == SCOPE_NONE ? NULL : refusal_scope_name(scope));
+    struct error_facts const facts = {
+        .request_id = request->context.request_id,
+        .scope = request->refused_by,
+        .limit = request->limited ? &request->limit : NULL,
+        .language = language_of(http_header(request->exchange, STR("accept-language"))),
+    };
+    return reply_error_body(request->arena, &request->fault, &facts);
 }
 
 void reply_fault(struct request *request)

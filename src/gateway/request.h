@@ -7,6 +7,7 @@
 #pragma once
 #include "codec/sse.h"
 #include "core/charge.h"
+#include "gateway/limit_text.h"
 #include "gateway/worker.h"
 #include "net/timer.h"
 #include "upstream/openai.h"
@@ -93,6 +94,9 @@ struct request {
     struct admission admission;
     struct usage estimate; /* what is held: an upper bound */
     bool rate_taken;
+    enum refusal_scope refused_by;
+    bool limited; /* by `limit` */
+    struct limit_facts limit;
     int64_t admit_deadline_ms;
 
     /* DISPATCH, SETTLE */

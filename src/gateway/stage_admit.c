@@ -5,20 +5,24 @@
  */
 #include "base/must.h"
 #include "core/estimate.h"
+#include "core/zone.h"
 #include "gateway/request.h"
 
 enum { RETRY_MS = 20, HOLD_GRACE_US = 60 * 1000000 };
 
-static int64_t output_cap(const struct request *request)
+/* The least of what the model can, the plan allows and the client asks. */
+static int64_t output_cap(const struct request *request, int64_t output_max)
 {
     int64_t cap = request->model->max_output_tokens;
+    if (output_max > 0 && output_max < cap)
+        cap = output_max;
     if (request->ask.output_cap >= 0 && request->ask.output_cap < cap)
         cap = request->ask.output_cap;
     return cap;
 }
 
 /* An upper bound of what the call can cost. */
-static void estimate(const struct request *request, struct reservation *want)
+static void estimate(const struct request *request, struct reservation *want, int64_t output_max)
 {
     int64_t input = openai_input_bound(&request->ask, request->model->image_tokens_max);
     if (request->model->provider->dialect == DIALECT_SIMULATED)
@@ -30,7 +34,7 @@ static void estimate(const struct request *request, struct reservation *want)
     if (request->operation != OPERATION_CHAT)
         return;
     want->choices = request->ask.choices;
-    want->estimate.tokens[POOL_OUTPUT] = output_cap(request) * request->ask.choices;
+    want->estimate.tokens[POOL_OUTPUT] = output_cap(request, output_max) * request->ask.choices;
     if (request->ask.output_cap < 0) /* a cap that the client chose is never changed in silence */
         want->output_min = request->worker->gateway->options.output_min;
 }
@@ -49,16 +53,58 @@ static enum step wait_for_holds(struct request *request)
     return STEP_WAIT;
 }
 
-enum step stage_admit(struct request *request)
+/* What the plan, the licence and the matrix say; the worker's verdict is released by the caller. */
+static enum err govern_call(struct request *request, struct govern_verdict *verdict)
+{
+    struct govern *govern = request->worker->gateway->options.govern;
+    const struct call_context *context = &request->context;
+    request->refused_by = SCOPE_NONE;
+    request->limited = false;
+    if (govern == NULL)
+        return ERR_OK; /* the worker's verdict is all zero: no rules */
+    struct govern_ask const ask = {
+        .customer_id = customer_id(key_customer(request->key)),
+        .key_id = key_id(request->key),
+        .user = context->user,
+        .feature = context->feature,
+        .module = context->module,
+        .profile = context->profile,
+        .group = context->group,
+        .provider = context->provider,
+        .model = context->model,
+        .address = http_peer(request->exchange),
+        .now_us = clock_wall_us(request->worker->gateway->options.clock),
+    };
+    enum err const err = govern_resolve(govern, &ask, verdict, &request->fault);
+    request->refused_by = verdict->scope;
+    return err;
+}
+
+/* Which limit stood in the way, for the refusal's words. */
+static void note_limit(struct request *request, const struct govern_verdict *verdict)
+{
+    const struct admission *seen = &request->admission;
+    request->refused_by = seen->scope;
+    request->limited = seen->rule >= 0;
+    if (!request->limited)
+        return;
+    const struct rule *rule = &verdict->rules.list[seen->rule];
+    bool const ends = rule->metric != METRIC_CONCURRENT && rule->end_us < INT64_MAX;
+    request->limit = (struct limit_facts){
+        .metric = rule->metric,
+        .kind = rule->kind,
+        .scope = rule->scope,
+        .end_us = ends ? rule->end_us : 0,
+        .offset_s = ends && verdict->zone != NULL ? zone_offset_s(verdict->zone, rule->end_us) : 0,
+    };
+}
+
+static enum err reserve(struct request *request, const struct govern_verdict *verdict)
 {
     struct gateway_worker *worker = request->worker;
-    if (request->rate_taken && request->admit_deadline_ms > 0)
-        worker->waiters--; /* we come back from a wait */
-    if (worker->aborting)
-        return request_fail(request, ERR_DRAINING, "the server is shutting down");
-    if (request->client_gone)
-        return request_fail(request, ERR_CLIENT_GONE, "the client left before it was admitted");
     const struct upstream_timeouts *timeouts = &request->model->provider->target.timeouts;
+    bool const ruled = verdict->rules.count > 0 || verdict->rules.has_allowance ||
+                       verdict->rules.overage != OVERAGE_BLOCK;
     struct reservation want = {
         .id = request->id,
         .key = request->key,
@@ -69,15 +115,36 @@ enum step stage_admit(struct request *request)
         .deadline_us = request->context.started_us + timeouts->total_ms * 1000 +
                        request->model->provider->drain_ms * 1000 + HOLD_GRACE_US,
         .rate_taken = request->rate_taken,
+        .rules = ruled ? &verdict->rules : NULL,
     };
-    estimate(request, &want);
+    estimate(request, &want, verdict->output_max);
     request->estimate = want.estimate;
     enum err const err = book_reserve(worker->gateway->options.book, &want, &request->hold,
                                       &request->admission, &request->fault);
     request->rate_taken = true;
+    if (err != ERR_OK)
+        note_limit(request, verdict);
+    return err;
+}
+
+enum step stage_admit(struct request *request)
+{
+    struct gateway_worker *worker = request->worker;
+    struct govern_verdict *verdict = &worker->verdict;
+    if (request->rate_taken && request->admit_deadline_ms > 0)
+        worker->waiters--; /* we come back from a wait */
+    if (worker->aborting)
+        return request_fail(request, ERR_DRAINING, "the server is shutting down");
+    if (request->client_gone)
+        return request_fail(request, ERR_CLIENT_GONE, "the client left before it was admitted");
+    enum err err = govern_call(request, verdict);
+    if (err == ERR_OK)
+        err = reserve(request, verdict);
+    if (worker->gateway->options.govern != NULL)
+        govern_release(worker->gateway->options.govern, verdict);
     if (err == ERR_OK)
         return STEP_NEXT;
     MUST(!request->hold);
-    bool const wait = err == ERR_CREDIT_SHORT && request->admission.holds_in_the_way;
-    return wait ? wait_for_holds(request) : STEP_FAIL;
+    bool const waits = err == ERR_CREDIT_SHORT && request->admission.holds_in_the_way;
+    return waits ? wait_for_holds(request) : STEP_FAIL;
 }

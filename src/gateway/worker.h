@@ -22,6 +22,7 @@ struct gateway_worker {
     size_t drains, waiters; /* abandoned streams; calls that wait for holds to end */
     _Atomic bool sync_wanted, sync_posted;
     bool aborting;
+    struct govern_verdict verdict; /* of the call that is being admitted */
     struct worker_figures figures;
     struct list link; /* in the gateway's list */
 };

@@ -93,3 +93,22 @@ struct idempotency_row {
     struct str content_type, headers, body;
     int64_t created_us, expires_us;
 };
+
+struct object_row {                   /* a document; see book/object.h */
+    struct str kind, id, customer_id; /* customer_id empty: the operator's own */
+    uint32_t version;
+    enum row_origin origin;
+    int64_t created_us, updated_us;
+    struct str text; /* JSON */
+};
+
+enum { AUDIT_HASH_BYTES = 32 };
+
+struct audit_row {     /* one change of one document, and who made it */
+    uint64_t sequence; /* 1, 2, 3 … without gaps */
+    int64_t at_us;
+    struct str actor, address, user_agent, reason, request_id;
+    struct str kind, object_id, customer_id, action; /* action: "create", "update", "delete" */
+    struct str before, after;                        /* JSON; empty: there was none, or not said */
+    unsigned char hash[AUDIT_HASH_BYTES];            /* see chain.h */
+};

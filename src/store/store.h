@@ -6,6 +6,7 @@
  * Backends: sqlite/, memory/ (tests), later postgres/. Each passes tests/contract/ unchanged.
  */
 #pragma once
+#include "base/limits.h"
 #include "store/rows.h"
 
 struct store;
@@ -30,6 +31,26 @@ struct bucket_query {
     int64_t since_us, until_us;
 };
 
+struct object_filter { /* the document's member, as text, is this value (true, 5, a string …) */
+    struct str member, value; /* member: [a-z_]+, at most OBJECT_MEMBER_BYTES_MAX */
+};
+struct object_query {
+    struct str kind, customer_id; /* customer_id empty: any */
+    struct str after;             /* id of the last row seen; empty: from the start */
+    int64_t after_us;             /* by_updated: its updated_us */
+    size_t limit;                 /* 0: all */
+    bool by_updated, descending;  /* else in the order of ids (bytes), ascending */
+    size_t filter_count;
+    struct object_filter filters[OBJECT_FILTERS_MAX];
+};
+
+struct audit_query {                                /* newest first */
+    struct str actor, kind, object_id, customer_id; /* empty: any */
+    int64_t since_us, until_us;                     /* 0: open */
+    uint64_t before;                                /* sequence, for paging; 0: newest */
+    size_t limit;                                   /* 0: all */
+};
+
 /* Visitors answer false to stop. */
 typedef bool customer_visit(void *owner, const struct customer_row *row);
 typedef bool key_visit(void *owner, const struct key_row *row);
@@ -39,6 +60,8 @@ typedef bool hold_visit(void *owner, const struct hold_row *row);
 typedef bool usage_visit(void *owner, const struct usage_row *row);
 typedef bool bucket_visit(void *owner, const struct bucket_row *row);
 typedef bool idempotency_visit(void *owner, const struct idempotency_row *row); /* without body */
+typedef bool object_row_visit(void *owner, const struct object_row *row);
+typedef bool audit_visit(void *owner, const struct audit_row *row);
 
 struct store_ops {
     const char *name;
@@ -60,6 +83,10 @@ struct store_ops {
     enum err (*bucket_add)(struct store *, const struct bucket_row *, struct fault *); /* sums up */
     enum err (*ledger_add)(struct store *, const struct ledger_txn_row *, struct fault *);
     enum err (*idempotency_put)(struct store *, const struct idempotency_row *, struct fault *);
+    enum err (*object_put)(struct store *, const struct object_row *, struct fault *);
+    enum err (*object_delete)(struct store *, struct str kind, struct str id, struct fault *);
+    /* ERR_STORE_FAILED: the sequence is there already. */
+    enum err (*audit_add)(struct store *, const struct audit_row *, struct fault *);
     enum err (*forget)(struct store *, int64_t now_us,
                        struct fault *); /* expired counters, keys of idempotency */
     /* --- reading: any store thread ------------------------------------------------------------ */
@@ -78,6 +105,20 @@ struct store_ops {
     enum err (*idempotency_get)(struct store *, struct str customer_id,
                                 const unsigned char key_hash[32], idempotency_visit *, void *owner,
                                 bool *found, struct fault *);
+    /* All documents by kind and id; of one kind, or (empty) of all. */
+    enum err (*objects)(struct store *, struct str kind, object_row_visit *, void *owner,
+                        struct fault *);
+    enum err (*object_get)(struct store *, struct str kind, struct str id, object_row_visit *,
+                           void *owner, bool *found, struct fault *);
+    /* ERR_FIELD_INVALID: a filter's member is no name, or there are too many. */
+    enum err (*object_list)(struct store *, const struct object_query *, object_row_visit *,
+                            void *owner, struct fault *);
+    enum err (*audit_list)(struct store *, const struct audit_query *, audit_visit *, void *owner,
+                           struct fault *);
+    /* Walks the whole chain. ERR_CORRUPT: the first entry that was changed or is missing. What was
+     * cut off at the end is only seen by who knows the head: it is given back (either may be NULL).
+     */
+    enum err (*audit_verify)(struct store *, uint64_t *last, unsigned char *hash, struct fault *);
     /* Sum of all entries of an account; an empty customer_id: the house. For the auditor. */
     enum err (*ledger_sum)(struct store *, struct str customer_id, struct str account,
                            struct money *, struct fault *);

@@ -352,6 +352,7 @@ static void test_everything_is_there_after_reopening(void **state)
 }
 
 #include "store_contract_money.c"
+#include "store_contract_objects.c"
 
 /* --- idempotency --- */
 
@@ -456,6 +457,11 @@ int store_contract_run(const struct store_contract *doors)
         cmocka_unit_test_setup_teardown(test_ledger, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_finds_each_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idempotency, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_object_lists, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_object_lists_refuse_bad_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit_trail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readers_see_whole_transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_everything_is_there_after_reopening, setup, teardown),
     };

@@ -1,5 +1,6 @@
 /* compare.c - reads the inside of the book, figure by figure. */
 #include "compare.h"
+#include "book/counters.h"
 #include <stdio.h>
 
 struct difference {
@@ -46,44 +47,58 @@ static void compare_grants(struct difference *difference, const struct customer 
     same(difference, "held of all grants", customer->grants_held, held);
 }
 
-static const struct model_counter *find(const struct model_customer *model,
-                                        const struct counter *counter)
+static struct record_window_line line_of(const struct model_counter *counter)
+{
+    return (struct record_window_line){.counter = counter->window.id,
+                                       .metric = counter->metric,
+                                       .start_us = counter->window.start,
+                                       .end_us = counter->window.end};
+}
+
+static bool known(const struct model_customer *model, const struct counter *counter)
 {
     for (int i = 0; i < model->counter_count; i++) {
         const struct model_counter *other = &model->counters[i];
-        if (other->rule == counter->rule && other->start == counter->start_us &&
-            other->kind == counter->kind && other->metric == counter->metric)
-            return other;
+        if (other->window.id == counter->id && other->window.start == counter->start_us &&
+            other->window.end == counter->end_us && other->metric == counter->metric)
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+/* The model has used the place of a window that is over for another one. */
+static void compare_unknown(struct difference *difference, const struct customer *customer,
+                            const struct model_customer *model, int64_t highest_us)
+{
+    size_t slot = 0;
+    for (const struct counter *counter = counters_next(&customer->counters, &slot, NULL); counter;
+         counter = counters_next(&customer->counters, &slot, counter)) {
+        bool const over = counter->metric != METRIC_CONCURRENT &&
+                          counter->end_us <= highest_us - MODEL_GRACE_US && counter->lines == 0;
+        if (!over)
+            same(difference, "counter that only the book has", !known(model, counter), false);
+    }
 }
 
 /* The book forgets counters of windows that are over and that no hold can end in. */
 static void compare_counters(struct difference *difference, const struct customer *customer,
-                             const struct model_customer *model)
+                             const struct model_customer *model, int64_t highest_us)
 {
-    int64_t book_used = 0, model_used = 0, held = 0;
-    for (const struct counter *counter = customer->counters; counter; counter = counter->next) {
-        const struct model_counter *other = find(model, counter);
-        held += counter->held;
-        if (!other && counter->lines == 0)
-            continue; /* the model has recycled its place, or never needed one */
-        same(difference, "counter of a live hold", other != NULL, true);
-        if (!other)
-            return;
-        same(difference, "end of a window", counter->end_us, other->end);
-        same(difference, "used of a window", counter->used, other->used);
-        same(difference, "held of a window", counter->held, other->held);
-        if (counter->end_us > model->now)
-            book_used += counter->used;
-    }
+    size_t found = 0;
     for (int i = 0; i < model->counter_count; i++) {
-        held -= model->counters[i].held;
-        if (model->counters[i].end > model->now)
-            model_used += model->counters[i].used;
+        const struct model_counter *other = &model->counters[i];
+        struct record_window_line const line = line_of(other);
+        const struct counter *counter = counters_find(&customer->counters, &line);
+        if (counter) {
+            found++;
+            same(difference, "used of a window", counter->used, other->used);
+            same(difference, "held of a window", counter->held, other->held);
+        } else if (other->used > 0 || other->held > 0) {
+            same(difference, "counter that is needed", model_is_over(model, i, highest_us), true);
+        }
     }
-    same(difference, "held of all windows, less the model's", held, 0);
-    same(difference, "used of all open windows", book_used, model_used);
+    if (found < customer->counters.count)
+        compare_unknown(difference, customer, model, highest_us);
 }
 
 static void compare_totals(struct difference *difference, const struct customer *customer,
@@ -118,15 +133,15 @@ static void compare_held(struct difference *difference, const struct customer *c
     same(difference, "tokens held", customer->meter.tokens_held, tokens);
 }
 
-bool compare_customer(struct customer *customer, const struct model_customer *model, bool saved,
-                      char *what, size_t room)
+bool compare_customer(struct customer *customer, const struct model_customer *model,
+                      int64_t highest_us, bool saved, char *what, size_t room)
 {
     struct difference difference = {.what = what, .room = room};
     int key_number = 0;
     pthread_mutex_lock(&customer->lock);
     compare_totals(&difference, customer, model);
     compare_grants(&difference, customer, model);
-    compare_counters(&difference, customer, model);
+    compare_counters(&difference, customer, model, highest_us);
     compare_held(&difference, customer, model);
     compare_meter(&difference, "customer", &customer->meter, &model->meter, saved);
     for (const struct key *key = customer->keys; key; key = key->next, key_number++) {
@@ -137,6 +152,16 @@ bool compare_customer(struct customer *customer, const struct model_customer *mo
     same(&difference, "suspended", customer->status != CUSTOMER_ACTIVE, model->suspended);
     pthread_mutex_unlock(&customer->lock);
     return !difference.found;
+}
+
+static void compare_lines(struct difference *difference, const struct hold *hold,
+                          const struct model_hold *model)
+{
+    same(difference, "windows of a hold", (int64_t)hold->window_count, model->line_count);
+    for (int i = 0; i < model->line_count && !difference->found; i++) {
+        same(difference, "role of a line", hold->windows[i].role, model->lines[i].role);
+        same(difference, "part of a window", hold->windows[i].amount, model->lines[i].amount);
+    }
 }
 
 bool compare_hold(const struct hold *hold, const struct model_hold *model, char *what, size_t room)
@@ -154,5 +179,7 @@ bool compare_hold(const struct hold *hold, const struct model_hold *model, char 
     same(&difference, "grants of a hold", (int64_t)hold->grant_count, model->grant_count);
     for (int i = 0; i < model->grant_count && !difference.found; i++)
         same(&difference, "part of a grant", hold->grants[i].amount, model->grants[i].amount);
+    if (model->state == MODEL_HELD || model->state == MODEL_EXPIRED)
+        compare_lines(&difference, hold, model);
     return !difference.found;
 }

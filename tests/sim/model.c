@@ -60,15 +60,38 @@ static int64_t month_start(int64_t at, int64_t *end)
     }
 }
 
-static int64_t window(enum window_kind kind, int64_t at, int64_t *end)
+static int64_t steps_before(int64_t at, int64_t length)
+{
+    int64_t const whole = at / length;
+    return at < whole * length ? whole - 1 : whole;
+}
+
+struct model_window model_window_of(const struct model_policy *policy,
+                                    const struct model_rule *rule, int key, int user, int64_t clock)
 {
     static const int64_t lengths[] = {1000000, 60000000, 3600000000, 86400000000, 604800000000};
-    if (kind == WINDOW_MONTH)
-        return month_start(at, end);
-    int64_t const shift = kind == WINDOW_WEEK ? 3 * 86400000000 : 0; /* 1970-01-01: Thursday */
-    int64_t const start = (at + shift) / lengths[kind] * lengths[kind] - shift;
-    *end = start + lengths[kind];
-    return start;
+    static const uint64_t whom_counts = 100;
+    int const who = rule->whom == MODEL_FOR_KEY ? key : rule->whom == MODEL_FOR_USER ? user : 0;
+    struct model_window window = {.id = (uint64_t)rule->number * whom_counts +
+                                        (uint64_t)rule->whom * 10 + (uint64_t)who};
+    int64_t const local = clock + policy->offset;
+    /* 1970-01-01 was a Thursday */
+    int64_t const shift = rule->kind == WINDOW_WEEK ? 3 * lengths[WINDOW_DAY] : 0;
+    if (rule->kind == WINDOW_EVER || rule->metric == METRIC_CONCURRENT) {
+        window.end = INT64_MAX;
+    } else if (rule->kind == WINDOW_PERIOD) {
+        window.start =
+            policy->anchor + steps_before(clock - policy->anchor, policy->span) * policy->span;
+        window.end = window.start + policy->span;
+    } else if (rule->kind == WINDOW_MONTH) {
+        window.start = month_start(local, &window.end) - policy->offset;
+        window.end -= policy->offset;
+    } else {
+        int64_t const length = lengths[rule->kind];
+        window.start = (local + shift) / length * length - shift - policy->offset;
+        window.end = window.start + length;
+    }
+    return window;
 }
 
 static bool is_referenced(const struct model_customer *customer, int counter)
@@ -84,27 +107,45 @@ static bool is_referenced(const struct model_customer *customer, int counter)
     return false;
 }
 
-int counter_at(struct model_customer *customer, uint32_t rule, enum window_kind kind,
-               enum metric metric, int64_t now)
+bool model_is_over(const struct model_customer *customer, int counter, int64_t highest)
 {
-    int64_t end;
-    int64_t const start = window(kind, now, &end);
+    const struct model_counter *at = &customer->counters[counter];
+    bool const ended =
+        at->metric == METRIC_CONCURRENT || at->window.end <= highest - MODEL_GRACE_US;
+    return ended && !is_referenced(customer, counter);
+}
+
+int counter_at(struct model_customer *customer, const struct model_rule *rule,
+               struct model_window window)
+{
     int place = customer->counter_count;
     for (int i = 0; i < customer->counter_count; i++) {
         const struct model_counter *counter = &customer->counters[i];
-        if (counter->rule == rule && counter->start == start && counter->kind == kind &&
-            counter->metric == metric)
+        if (counter->window.id == window.id && counter->window.start == window.start &&
+            counter->window.end == window.end && counter->metric == rule->metric)
             return i;
     }
+    /* The time of the customer is the highest that the book has seen for it. */
     for (int i = 0; place == MODEL_COUNTERS && i < MODEL_COUNTERS; i++)
-        if (customer->counters[i].end <= now && !is_referenced(customer, i))
+        if (customer->counters[i].metric != METRIC_CONCURRENT &&
+            model_is_over(customer, i, customer->now))
             place = i;
-    if (place == MODEL_COUNTERS)
-        return -1;
+    if (place == MODEL_COUNTERS) {
+        customer->broken = "the model has no room for another counter";
+        return 0;
+    }
     if (place == customer->counter_count)
         customer->counter_count++;
-    customer->counters[place] = (struct model_counter){rule, kind, metric, start, end, 0, 0};
+    customer->counters[place] = (struct model_counter){.window = window, .metric = rule->metric};
     return place;
+}
+
+struct model_line *line_of(struct model_hold *hold, enum window_role role)
+{
+    for (int i = 0; i < hold->line_count; i++)
+        if (hold->lines[i].role == role)
+            return &hold->lines[i];
+    return NULL;
 }
 
 /* --- money ----------------------------------------------------------------------------------- */
@@ -123,7 +164,9 @@ int64_t due_of(int64_t cost, int64_t metric, int64_t covered)
 
 int64_t measure(enum metric metric, int64_t tokens, int64_t cost)
 {
-    return metric == METRIC_REQUESTS ? 1 : metric == METRIC_TOKENS ? tokens : cost;
+    if (metric == METRIC_TOKENS)
+        return tokens;
+    return metric == METRIC_COST ? cost : 1;
 }
 
 static bool usable(const struct model_grant *grant, int64_t now)
@@ -160,19 +203,28 @@ static int order(const struct model_customer *customer, int64_t now, int out[MOD
     return count;
 }
 
-struct shares fund(const struct model_customer *customer, int64_t due, int64_t now,
+int64_t overage_room(const struct model_customer *customer, struct model_hold *hold, bool holds)
+{
+    const struct model_line *line = line_of(hold, ROLE_OVERAGE_CAP);
+    if (!hold->bills)
+        return 0;
+    if (!line)
+        return INT64_MAX;
+    const struct model_counter *cap = &customer->counters[line->counter];
+    return most(hold->cap_limit - cap->used - (holds ? cap->held : 0), 0);
+}
+
+struct shares fund(const struct model_customer *customer, int64_t due, int64_t overage, int64_t now,
                    struct view view)
 {
     struct shares shares = {0};
     int list[MODEL_GRANTS];
     int const count = order(customer, now, list);
     int64_t const overdraft = customer->overdraft - customer->debt;
-    int64_t overdraft_held = 0, overage_held = 0, free = 0;
+    int64_t overdraft_held = 0, free = 0;
     for (int i = 0; i < MODEL_HOLDS && view.holds; i++)
-        if (customer->holds[i].state == MODEL_HELD) {
+        if (customer->holds[i].state == MODEL_HELD)
             overdraft_held += customer->holds[i].overdraft;
-            overage_held += customer->holds[i].overage;
-        }
     for (int i = 0; i < count; i++)
         free +=
             customer->grants[list[i]].remaining - (view.holds ? customer->grants[list[i]].held : 0);
@@ -190,10 +242,7 @@ struct shares fund(const struct model_customer *customer, int64_t due, int64_t n
         wanted -= amount;
         shares.left -= amount;
     }
-    if (customer->policy.overage == OVERAGE_BILL)
-        shares.overage =
-            least(shares.left,
-                  most(customer->policy.overage_cap.nano - customer->overage - overage_held, 0));
+    shares.overage = least(shares.left, overage);
     shares.left -= shares.overage;
     shares.overdraft = view.debt ? least(shares.left, most(room, 0)) : 0;
     shares.left -= shares.overdraft;

@@ -1,15 +1,16 @@
 /* model.h - an independent, slow and obvious model of the ledger: the auditor of the simulator.
  *
  * What:  a port of the executable reference of the domain (ledger_model.py), extended by limits,
+ *        policies (rules per customer, key and user in local windows, quota, capped overage),
  *        overdraft, unlimited customers, shrinking and crashes. Plain arrays, linear searches, its
- *        own arithmetic.
+ *        own arithmetic and its own calendar.
  * Not:   any code of src/book or src/core; only types, enums and bounds are shared.
  */
 #pragma once
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/ulid.h"
-#include "book/policy.h"
+#include "model_policy.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,8 +19,10 @@ enum {
     MODEL_KEYS = 2, /* per customer */
     MODEL_GRANTS = 64,
     MODEL_HOLDS = 192,
-    MODEL_COUNTERS = 384,
-    MODEL_LINES = LIMITS_PER_OWNER_MAX + 1,
+    MODEL_USERS = 3, /* per customer */
+    MODEL_COUNTERS = 512,
+    MODEL_LINES = MODEL_RULES + 2, /* quota and cap */
+    MODEL_GRACE_US = 60000000,     /* a clock that goes back by less finds its windows again */
 };
 
 enum model_state {
@@ -47,10 +50,11 @@ struct model_grant {
 };
 
 struct model_counter {
-    uint32_t rule;
-    enum window_kind kind;
+    struct model_window window;
     enum metric metric;
-    int64_t start, end, used, held;
+    int64_t used, held;
+    bool is_cap;
+    int64_t limit_highest; /* of a cap: under which a call was ever admitted (I7) */
 };
 
 struct model_hold {
@@ -58,6 +62,8 @@ struct model_hold {
     struct ulid id;
     int key;
     bool dispatched, unlimited;
+    bool bills; /* these three are not in the journal: a crash forgets them */
+    int64_t quota_limit, cap_limit;
     int64_t input, output, orphan, progress, choices; /* estimate */
     int64_t price_in, price_out, cost, overage, overdraft, deadline, expired_at;
     bool took_key_tokens, took_customer_tokens;
@@ -66,8 +72,9 @@ struct model_hold {
         int grant;
         int64_t amount;
     } grants[GRANTS_PER_HOLD_MAX];
-    struct {
+    struct model_line {
         int counter;
+        enum window_role role;
         int64_t amount;
     } lines[MODEL_LINES];
 };
@@ -77,13 +84,14 @@ struct model_customer {
     bool revoked[MODEL_KEYS];
     struct model_limits limits, key_limits[MODEL_KEYS];
     struct model_meter meter, key_meter[MODEL_KEYS];
-    struct policy policy;
+    struct model_policy policy;
     int64_t overdraft, now, saved_now;
     int64_t granted, consumed, breakage, overage, debt, settled, covered;
     int grant_count, counter_count;
     struct model_grant grants[MODEL_GRANTS];
     struct model_counter counters[MODEL_COUNTERS];
     struct model_hold holds[MODEL_HOLDS];
+    const char *broken; /* an invariant that did not hold on the way */
 };
 
 struct model {
@@ -91,15 +99,20 @@ struct model {
 };
 
 struct model_want {
-    int key;
+    int key, user;
     int64_t input, output, orphan, choices, output_min, price_in, price_out, deadline;
     bool rate_taken;
 };
 
 struct model_verdict {
     enum err err;
+    enum refusal_scope scope;
+    int rule; /* of the policy; -1: none */
     int64_t output_cap, available;
     bool holds_in_the_way;
+    struct rule_numbers {
+        int64_t used, held, needed;
+    } rules[MODEL_RULES];
 };
 
 struct model_bill {
@@ -107,6 +120,8 @@ struct model_bill {
     bool repeated;
 };
 
+/* May the counter be forgotten? `highest`: the latest clock that the book has seen. */
+bool model_is_over(const struct model_customer *customer, int counter, int64_t highest);
 /* Time of a customer: never back. Every call that gives a time goes through it. */
 int64_t model_now(struct model_customer *customer, int64_t clock);
 struct model_verdict model_reserve(struct model_customer *customer, int slot, struct ulid id,

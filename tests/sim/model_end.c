@@ -60,19 +60,17 @@ static int64_t use_lines(struct model_customer *customer, const struct model_hol
 {
     int64_t due = cost;
     for (int i = 0; i < hold->line_count; i++) {
-        struct model_counter *counter = &customer->counters[hold->lines[i].counter];
+        const struct model_line *line = &hold->lines[i];
+        struct model_counter *counter = &customer->counters[line->counter];
         int64_t const metric = measure(counter->metric, tokens, cost);
-        if (counter->rule != RULE_ALLOWANCE) {
+        if (line->role == ROLE_LIMIT && counter->metric != METRIC_CONCURRENT)
             counter->used += metric;
+        if (line->role != ROLE_ALLOWANCE)
             continue;
-        }
         /* the hold's own part is dropped already: it may be used again, and what is free besides */
-        const struct allowance *allowance = &customer->policy.allowance;
-        int64_t const own = late ? 0 : least(metric, hold->lines[i].amount);
-        bool const same = allowance->present && allowance->kind == counter->kind &&
-                          allowance->metric == counter->metric;
-        int64_t const held_by_all = counter->held + (late ? 0 : hold->lines[i].amount);
-        int64_t const room = same ? most(allowance->limit - counter->used - held_by_all, 0) : 0;
+        int64_t const own = late ? 0 : least(metric, line->amount);
+        int64_t const held_by_all = counter->held + (late ? 0 : line->amount);
+        int64_t const room = most(hold->quota_limit - counter->used - held_by_all, 0);
         int64_t const covered = own + least(metric - own, room);
         due = due_of(cost, metric, covered);
         counter->used += covered;
@@ -95,14 +93,19 @@ static void charge(struct model_customer *customer, struct model_hold *hold, int
         bill->debt = least(left, hold->overdraft);
         left -= bill->debt;
     }
+    const struct model_line *line = line_of(hold, ROLE_OVERAGE_CAP);
+    struct model_counter *cap = line ? &customer->counters[line->counter] : NULL;
+    if (cap)
+        cap->used += bill->overage;
     if (left > 0) {
-        customer->overage += bill->overage;
-        struct shares const extra = fund(customer, left, now, (struct view){true, false});
-        customer->overage -= bill->overage;
+        int64_t const room = overage_room(customer, hold, true);
+        struct shares const extra = fund(customer, left, room, now, (struct view){true, false});
         for (int i = 0; i < extra.count; i++)
             consume(customer, extra.grant[i], extra.amount[i], bill);
         bill->overage += extra.overage;
         bill->debt += extra.left;
+        if (cap)
+            cap->used += extra.overage;
     }
 }
 
@@ -133,6 +136,8 @@ struct model_bill model_settle(struct model_customer *customer, int slot, int64_
     customer->settled += bill.cost;
     sweep_breakage(customer);
     model_saved(customer);
+    if (!late && bill.debt > hold->overdraft && input <= hold->input && output <= hold->output)
+        customer->broken = "I8: debt although the estimate was kept";
     bill.available = model_available(customer, now);
     return bill;
 }
@@ -261,6 +266,8 @@ void model_crash(struct model_customer *customer, int64_t clock)
         model_forget(customer, i);
     for (int i = oldest_held(customer); i >= 0; i = oldest_held(customer)) {
         struct model_hold *hold = &customer->holds[i];
+        hold->bills = false; /* what its rules were is not known any more */
+        hold->quota_limit = hold->cap_limit = 0;
         if (hold->dispatched)
             (void)model_settle(customer, i, hold->orphan, hold->progress, clock);
         else
@@ -290,17 +297,34 @@ static const char *check_sums(const struct model_customer *customer)
             return "I3: held of a grant is the sum of the live holds' lines";
     }
     for (int i = 0; i < customer->counter_count; i++)
-        if (customer->counters[i].held != counters[i] || customer->counters[i].used < 0)
+        if (customer->counters[i].held != counters[i])
             return "I3: held of a window is the sum of the live holds' lines";
     if (customer->granted != remaining + customer->consumed + customer->breakage)
         return "I1: granted = remaining + consumed + breakage";
     return NULL;
 }
 
+static const char *check_counters(const struct model_customer *customer)
+{
+    for (int i = 0; i < customer->counter_count; i++) {
+        const struct model_counter *counter = &customer->counters[i];
+        if (counter->used < 0 || counter->held < 0)
+            return "used and held of a window are never negative";
+        if (counter->metric == METRIC_CONCURRENT && counter->used != 0)
+            return "a call that runs is held, never used up";
+        if (counter->is_cap && counter->used + counter->held > counter->limit_highest)
+            return "I7: overage used + held <= the highest cap a call was admitted under";
+    }
+    return NULL;
+}
+
 const char *model_check(const struct model_customer *customer)
 {
+    if (customer->broken)
+        return customer->broken;
     if (customer->settled !=
         customer->covered + customer->consumed + customer->overage + customer->debt)
         return "I4: settled = covered + consumed + overage + debt";
-    return check_sums(customer);
+    const char *broken = check_sums(customer);
+    return broken ? broken : check_counters(customer);
 }

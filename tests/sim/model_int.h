@@ -27,10 +27,14 @@ int64_t span(int64_t limit, int64_t n);
 int64_t arrival(int64_t tat, int64_t limit, int64_t n, int64_t now);
 bool within(int64_t tat, int64_t limit, int64_t n, int64_t now);
 int64_t give_back(int64_t tat, int64_t limit, int64_t n, int64_t now);
-int counter_at(struct model_customer *customer, uint32_t rule, enum window_kind kind,
-               enum metric metric, int64_t now);
+int counter_at(struct model_customer *customer, const struct model_rule *rule,
+               struct model_window window);
+/* NULL: the hold has no line of that role. */
+struct model_line *line_of(struct model_hold *hold, enum window_role role);
 int64_t cost_of(int64_t price_in, int64_t price_out, int64_t input, int64_t output);
 int64_t due_of(int64_t cost, int64_t metric, int64_t covered);
 int64_t measure(enum metric metric, int64_t tokens, int64_t cost);
-struct shares fund(const struct model_customer *customer, int64_t due, int64_t now,
+/* `overage`: what may still be billed. */
+struct shares fund(const struct model_customer *customer, int64_t due, int64_t overage, int64_t now,
                    struct view view);
+int64_t overage_room(const struct model_customer *customer, struct model_hold *hold, bool holds);

@@ -1,19 +1,31 @@
 /* model_reserve.c - the model's admission, one question after the other. */
 #include "model_int.h"
+#include <string.h>
 
 struct tries {
-    int reason402, reason403, reason429; /* enum err, 0: none */
+    struct reason {
+        enum err err; /* ERR_OK: none */
+        enum refusal_scope scope;
+        int rule;
+    } reason402, reason403, reason429;
     bool other_than_holds;
 };
 
-static void note(struct tries *tries, enum err err, bool holds)
+static void note_rule(struct tries *tries, struct reason reason, bool holds)
 {
-    int *const slot = err == ERR_CREDIT_SHORT                                   ? &tries->reason402
-                      : err == ERR_KEY_REVOKED || err == ERR_CUSTOMER_SUSPENDED ? &tries->reason403
-                                                                                : &tries->reason429;
-    if (*slot == 0)
-        *slot = (int)err;
+    enum err const err = reason.err;
+    struct reason *const slot =
+        err == ERR_CREDIT_SHORT || err == ERR_BUDGET_SPENT        ? &tries->reason402
+        : err == ERR_KEY_REVOKED || err == ERR_CUSTOMER_SUSPENDED ? &tries->reason403
+                                                                  : &tries->reason429;
+    if (slot->err == ERR_OK)
+        *slot = reason;
     tries->other_than_holds |= !holds;
+}
+
+static void note(struct tries *tries, enum err err, enum refusal_scope scope, bool holds)
+{
+    note_rule(tries, (struct reason){err, scope, -1}, holds);
 }
 
 static bool take_rate(struct model_customer *customer, const struct model_want *want, int64_t now,
@@ -32,7 +44,7 @@ static bool take_rate(struct model_customer *customer, const struct model_want *
     bool const ok = within(*key_tat, key_limit, 1, now);
     bool const also = within(customer->meter.requests, limit, 1, now);
     if (!ok || !also) {
-        note(tries, ERR_RATE_LIMITED, false);
+        note(tries, ERR_RATE_LIMITED, ok ? SCOPE_CUSTOMER : SCOPE_KEY, false);
         return false;
     }
     if (key_limit)
@@ -65,7 +77,8 @@ static void check_tokens(const struct model_customer *customer, int key, int64_t
     (void)live(customer, key, &held);
     if (!within(meter->tokens, limits->tokens, tokens, now)) {
         int64_t const without = give_back(meter->tokens, limits->tokens, held, now);
-        note(tries, ERR_TOKENS_LIMITED, within(without, limits->tokens, tokens, now));
+        note(tries, ERR_TOKENS_LIMITED, key < 0 ? SCOPE_CUSTOMER : SCOPE_KEY,
+             within(without, limits->tokens, tokens, now));
     }
 }
 
@@ -75,58 +88,75 @@ static void check_concurrency(const struct model_customer *customer, int key, st
         key < 0 ? customer->limits.concurrent : customer->key_limits[key].concurrent;
     int64_t held;
     if (most_at_once > 0 && live(customer, key, &held) >= most_at_once)
-        note(tries, ERR_CONCURRENCY_LIMITED, true);
+        note(tries, ERR_CONCURRENCY_LIMITED, key < 0 ? SCOPE_CUSTOMER : SCOPE_KEY, true);
 }
 
-static void check_windows(struct model_customer *customer, struct model_hold *hold, int64_t tokens,
-                          int64_t now, struct tries *tries)
+/* One try to get in. */
+struct entry {
+    struct model_customer *customer;
+    struct model_hold *hold;
+    const struct model_want *want;
+    int64_t now, clock;
+    struct tries tries;
+    struct rule_numbers rules[MODEL_RULES];
+};
+
+static struct model_counter *add_line(struct entry *entry, const struct model_rule *rule,
+                                      enum window_role role)
 {
-    static const enum err errors[] = {ERR_RATE_LIMITED, ERR_TOKENS_LIMITED, ERR_CREDIT_SHORT};
-    const struct policy *policy = &customer->policy;
+    struct model_hold *hold = entry->hold;
+    int const at = counter_at(entry->customer, rule,
+                              model_window_of(&entry->customer->policy, rule, entry->want->key,
+                                              entry->want->user, entry->clock));
+    hold->lines[hold->line_count++] = (struct model_line){.counter = at, .role = role};
+    return &entry->customer->counters[at];
+}
+
+static void check_windows(struct entry *entry)
+{
+    static const enum err errors[] = {ERR_RATE_LIMITED, ERR_TOKENS_LIMITED, ERR_BUDGET_SPENT,
+                                      ERR_CONCURRENCY_LIMITED};
+    const struct model_policy *policy = &entry->customer->policy;
+    struct model_hold *hold = entry->hold;
     hold->line_count = 0;
-    for (size_t i = 0; i < policy->window_count; i++) {
-        const struct window_rule *rule = &policy->windows[i];
-        int const at = counter_at(customer, rule->id, rule->kind, rule->metric, now);
-        const struct model_counter *counter = &customer->counters[at];
-        int64_t const need = measure(rule->metric, tokens, hold->cost);
-        hold->lines[hold->line_count].counter = at;
-        hold->lines[hold->line_count++].amount = need;
+    for (int i = 0; i < policy->rule_count; i++) {
+        const struct model_rule *rule = &policy->rules[i];
+        const struct model_counter *counter = add_line(entry, rule, ROLE_LIMIT);
+        int64_t const need = measure(rule->metric, hold->input + hold->output, hold->cost);
+        hold->lines[i].amount = need;
+        entry->rules[i] = (struct rule_numbers){counter->used, counter->held, need};
         if (rule->mode == WINDOW_HARD && counter->used + counter->held + need > rule->limit)
-            note(tries, errors[rule->metric], counter->used + need <= rule->limit);
+            note_rule(&entry->tries, (struct reason){errors[rule->metric], rule->scope, i},
+                      counter->used + need <= rule->limit);
     }
-    if (policy->allowance.present) {
-        hold->lines[hold->line_count].counter = counter_at(
-            customer, RULE_ALLOWANCE, policy->allowance.kind, policy->allowance.metric, now);
-        hold->lines[hold->line_count++].amount = 0;
-    }
+    hold->quota_limit = policy->quota.limit;
+    hold->bills = policy->bills;
+    hold->cap_limit = policy->cap.limit;
+    if (policy->has_quota)
+        (void)add_line(entry, &policy->quota, ROLE_ALLOWANCE);
+    if (policy->bills && policy->has_cap)
+        add_line(entry, &policy->cap, ROLE_OVERAGE_CAP)->is_cap = true;
 }
 
-static int64_t quota(const struct model_customer *customer, const struct model_hold *hold,
-                     bool holds)
-{
-    const struct allowance *allowance = &customer->policy.allowance;
-    if (!allowance->present)
-        return 0;
-    const struct model_counter *counter =
-        &customer->counters[hold->lines[hold->line_count - 1].counter];
-    return most(allowance->limit - counter->used - (holds ? counter->held : 0), 0);
-}
-
-static int64_t due_now(const struct model_customer *customer, const struct model_hold *hold,
+static int64_t due_now(const struct model_customer *customer, struct model_hold *hold,
                        int64_t output, bool holds, int64_t *covered)
 {
     int64_t const cost = cost_of(hold->price_in, hold->price_out, hold->input, output);
-    int64_t const metric =
-        customer->policy.allowance.present
-            ? measure(customer->policy.allowance.metric, hold->input + output, cost)
-            : 0;
-    *covered = least(metric, quota(customer, hold, holds));
-    return customer->policy.allowance.present ? due_of(cost, metric, *covered) : cost;
+    const struct model_line *line = line_of(hold, ROLE_ALLOWANCE);
+    *covered = 0;
+    if (!line)
+        return cost;
+    const struct model_counter *quota = &customer->counters[line->counter];
+    int64_t const metric = measure(quota->metric, hold->input + output, cost);
+    int64_t const room = hold->quota_limit - quota->used - (holds ? quota->held : 0);
+    *covered = least(metric, most(room, 0));
+    return due_of(cost, metric, *covered);
 }
 
-static void take(struct model_customer *customer, struct model_hold *hold,
-                 const struct shares *shares, int64_t covered)
+static void take(struct model_hold *hold, const struct shares *shares, int64_t covered)
 {
+    struct model_line *quota = line_of(hold, ROLE_ALLOWANCE);
+    struct model_line *cap = line_of(hold, ROLE_OVERAGE_CAP);
     hold->grant_count = shares->count;
     for (int i = 0; i < shares->count; i++) {
         hold->grants[i].grant = shares->grant[i];
@@ -134,12 +164,14 @@ static void take(struct model_customer *customer, struct model_hold *hold,
     }
     hold->overage = shares->overage;
     hold->overdraft = shares->overdraft;
-    if (customer->policy.allowance.present)
-        hold->lines[hold->line_count - 1].amount = covered;
+    if (quota)
+        quota->amount = covered;
+    if (cap)
+        cap->amount = shares->overage;
 }
 
 /* Largest output, from most to least, that the credit pays; the slow way round. */
-static int64_t shrink(const struct model_customer *customer, const struct model_hold *hold,
+static int64_t shrink(const struct model_customer *customer, struct model_hold *hold,
                       int64_t credit, int64_t asked, int64_t choices)
 {
     int64_t covered;
@@ -149,25 +181,34 @@ static int64_t shrink(const struct model_customer *customer, const struct model_
     return 0;
 }
 
-static void pass(struct model_customer *customer, struct model_hold *hold, int64_t now,
-                 struct tries *tries)
+static void pass(struct entry *entry)
 {
+    struct model_customer *customer = entry->customer;
+    struct model_hold *hold = entry->hold;
     int64_t const tokens = hold->input + hold->output;
     hold->cost = cost_of(hold->price_in, hold->price_out, hold->input, hold->output);
     if (customer->revoked[hold->key])
-        note(tries, ERR_KEY_REVOKED, false);
+        note(&entry->tries, ERR_KEY_REVOKED, SCOPE_KEY, false);
     if (customer->suspended)
-        note(tries, ERR_CUSTOMER_SUSPENDED, false);
-    check_tokens(customer, hold->key, tokens, now, tries);
-    check_tokens(customer, -1, tokens, now, tries);
-    check_concurrency(customer, hold->key, tries);
-    check_concurrency(customer, -1, tries);
-    check_windows(customer, hold, tokens, now, tries);
+        note(&entry->tries, ERR_CUSTOMER_SUSPENDED, SCOPE_CUSTOMER, false);
+    check_tokens(customer, hold->key, tokens, entry->now, &entry->tries);
+    check_tokens(customer, -1, tokens, entry->now, &entry->tries);
+    check_concurrency(customer, hold->key, &entry->tries);
+    check_concurrency(customer, -1, &entry->tries);
+    check_windows(entry);
+}
+
+static struct shares funds_for(const struct entry *entry, int64_t due, bool holds)
+{
+    int64_t const overage = overage_room(entry->customer, entry->hold, holds);
+    return fund(entry->customer, due, overage, entry->now, (struct view){holds, true});
 }
 
 /* False: short. */
-static bool pay(struct model_customer *customer, struct model_hold *hold, int64_t now)
+static bool pay(struct entry *entry)
 {
+    struct model_customer *customer = entry->customer;
+    struct model_hold *hold = entry->hold;
     int64_t covered;
     hold->unlimited = customer->unlimited;
     hold->grant_count = 0;
@@ -177,10 +218,10 @@ static bool pay(struct model_customer *customer, struct model_hold *hold, int64_
         return true;
     }
     int64_t const due = due_now(customer, hold, hold->output, true, &covered);
-    struct shares const shares = fund(customer, due, now, (struct view){true, true});
+    struct shares const shares = funds_for(entry, due, true);
     if (shares.left > 0)
         return false;
-    take(customer, hold, &shares, covered);
+    take(hold, &shares, covered);
     return true;
 }
 
@@ -191,8 +232,12 @@ static void hold_all(struct model_customer *customer, struct model_hold *hold, i
     int64_t const key_limit = customer->key_limits[hold->key].tokens;
     for (int i = 0; i < hold->grant_count; i++)
         customer->grants[hold->grants[i].grant].held += hold->grants[i].amount;
-    for (int i = 0; i < hold->line_count; i++)
-        customer->counters[hold->lines[i].counter].held += hold->lines[i].amount;
+    for (int i = 0; i < hold->line_count; i++) {
+        struct model_counter *counter = &customer->counters[hold->lines[i].counter];
+        counter->held += hold->lines[i].amount;
+        if (hold->lines[i].role == ROLE_OVERAGE_CAP)
+            counter->limit_highest = most(counter->limit_highest, hold->cap_limit);
+    }
     hold->took_key_tokens = key_limit > 0;
     hold->took_customer_tokens = customer->limits.tokens > 0;
     if (key_limit > 0)
@@ -208,19 +253,50 @@ static void hold_all(struct model_customer *customer, struct model_hold *hold, i
     model_saved(customer);
 }
 
-static enum err verdict(const struct tries *tries)
+static struct reason verdict(const struct tries *tries)
 {
-    if (tries->reason402)
-        return (enum err)tries->reason402;
-    return (enum err)(tries->reason403 ? tries->reason403 : tries->reason429);
+    if (tries->reason402.err != ERR_OK)
+        return tries->reason402;
+    if (tries->reason403.err != ERR_OK)
+        return tries->reason403;
+    return tries->reason429;
+}
+
+/* Everything is asked, then who pays; with less output once, when that helps. */
+static void try_in(struct entry *entry)
+{
+    const struct model_want *want = entry->want;
+    struct model_hold *hold = entry->hold;
+    struct tries const of_rate = entry->tries;
+    pass(entry);
+    if (pay(entry))
+        return;
+    if (want->output_min > 0) {
+        struct shares const all = funds_for(entry, INT64_MAX, true);
+        int64_t const output =
+            shrink(entry->customer, hold, all.total, want->output, want->choices);
+        if (output >= want->output_min) {
+            hold->output = output * want->choices;
+            entry->tries = of_rate;
+            pass(entry);
+            if (pay(entry))
+                return;
+        }
+    }
+    int64_t covered;
+    int64_t const due = due_now(entry->customer, hold, hold->output, false, &covered);
+    note(&entry->tries, ERR_CREDIT_SHORT, SCOPE_CREDIT, funds_for(entry, due, false).left == 0);
 }
 
 struct model_verdict model_reserve(struct model_customer *customer, int slot, struct ulid id,
                                    const struct model_want *want, int64_t clock)
 {
-    int64_t const now = model_now(customer, clock);
-    struct tries of_rate = {0};
-    struct model_hold *hold = &customer->holds[slot];
+    struct entry entry = {.customer = customer,
+                          .hold = &customer->holds[slot],
+                          .want = want,
+                          .now = model_now(customer, clock),
+                          .clock = clock};
+    struct model_hold *hold = entry.hold;
     *hold = (struct model_hold){.id = id,
                                 .key = want->key,
                                 .input = want->input,
@@ -230,32 +306,17 @@ struct model_verdict model_reserve(struct model_customer *customer, int slot, st
                                 .price_in = want->price_in,
                                 .price_out = want->price_out,
                                 .deadline = want->deadline};
-    (void)take_rate(customer, want, now, &of_rate);
-    struct tries tries = of_rate;
-    pass(customer, hold, now, &tries);
-    bool paid = pay(customer, hold, now);
-    if (!paid && want->output_min > 0) {
-        struct shares const all = fund(customer, INT64_MAX, now, (struct view){true, true});
-        int64_t const output = shrink(customer, hold, all.total, want->output, want->choices);
-        if (output >= want->output_min) {
-            hold->output = output * want->choices;
-            tries = of_rate;
-            pass(customer, hold, now, &tries);
-            paid = pay(customer, hold, now);
-        }
-    }
-    if (!paid) {
-        int64_t covered;
-        int64_t const due = due_now(customer, hold, hold->output, false, &covered);
-        note(&tries, ERR_CREDIT_SHORT,
-             fund(customer, due, now, (struct view){false, true}).left == 0);
-    }
-    struct model_verdict result = {.err = verdict(&tries)};
-    result.holds_in_the_way = result.err != ERR_OK && !tries.other_than_holds;
+    (void)take_rate(customer, want, entry.now, &entry.tries);
+    try_in(&entry);
+    struct reason const reason = verdict(&entry.tries);
+    struct model_verdict result = {
+        .err = reason.err, .scope = reason.scope, .rule = reason.err == ERR_OK ? -1 : reason.rule};
+    memcpy(result.rules, entry.rules, sizeof result.rules);
+    result.holds_in_the_way = result.err != ERR_OK && !entry.tries.other_than_holds;
     if (result.err == ERR_OK) {
-        hold_all(customer, hold, now);
+        hold_all(customer, hold, entry.now);
         result.output_cap = hold->output / want->choices;
     }
-    result.available = model_available(customer, now);
+    result.available = model_available(customer, entry.now);
     return result;
 }

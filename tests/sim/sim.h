@@ -5,7 +5,7 @@
 
 struct sim_counts {
     long reserves, refusals, fitted, settles, late, overruns, debts, releases, expired, grants;
-    long repeats, replays, crashes, orphans;
+    long repeats, replays, crashes, orphans, by_rule, covered, billed;
 };
 
 /* False: `what` says what differed, *step when. */

@@ -1,5 +1,6 @@
 /* world.c - opening, comparing, crashing and replaying; the operations are in steps.c. */
 #include "world.h"
+#include "attribution.h"
 #include "base/arena.h"
 #include "book/customer_int.h"
 #include "tear.h"
@@ -126,8 +127,6 @@ bool world_configure(struct world *world, int number)
     };
     if (book_customer_put(world->book, &want, &fault) != ERR_OK)
         return world_fail(world, "book_customer_put: %s", fault.detail);
-    if (!book_policy_set(world->book, book_customer(world->book, want.id), &model->policy))
-        return world_fail(world, "book_policy_set refused a policy");
     return true;
 }
 
@@ -165,6 +164,7 @@ bool world_open(struct world *world, uint64_t seed)
     world->clock.clock.mono_us = clock_read;
     world->clock.now_us =
         1769903930000000 + below(world, 1000000); /* a minute before a month ends */
+    world->highest_us = world->clock.now_us;
     const char *root = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(world->directory, sizeof world->directory, "%s/cota-sim-%d-XXXXXX", root,
              (int)getpid());
@@ -209,7 +209,8 @@ bool world_compare(struct world *world)
         const char *broken = model_check(model);
         if (broken)
             return world_fail(world, "customer %d: %s", c, broken);
-        if (!compare_customer(world->customers[c], model, false, what, sizeof what))
+        if (!compare_customer(world->customers[c], model, world->highest_us, false, what,
+                              sizeof what))
             return world_fail(world, "customer %d: %s", c, what);
         for (int i = 0; i < MODEL_HOLDS; i++)
             if (world->holds[c][i] &&
@@ -257,15 +258,15 @@ bool world_replay(struct world *world)
     for (int c = 0; c < MODEL_CUSTOMERS && same; c++) {
         char what[160];
         struct customer *customer = book_find_customer(second, world->customers[c]->id);
-        same = customer &&
-               compare_customer(customer, &world->model.customers[c], true, what, sizeof what);
+        same = customer && compare_customer(customer, &world->model.customers[c], world->highest_us,
+                                            true, what, sizeof what);
         if (!same)
             same = world_fail(world, "I6: replay of customer %d: %s", c,
                               customer ? what : "not there");
     }
     book_free(second);
     world->counts->replays++;
-    return same;
+    return same && attribution_check(world);
 }
 
 bool world_crash(struct world *world)
@@ -291,8 +292,7 @@ bool world_crash(struct world *world)
     for (int c = 0; c < MODEL_CUSTOMERS; c++) {
         char id[16], secret[32];
         names(c, 0, id, secret);
-        const struct customer *customer = book_customer(world->book, str_of(id));
-        if (!customer || !book_policy_set(world->book, customer, &world->model.customers[c].policy))
+        if (!book_customer(world->book, str_of(id)))
             return world_fail(world, "customer %d is lost", c);
         model_crash(&world->model.customers[c], world->clock.now_us);
     }

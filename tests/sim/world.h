@@ -22,6 +22,7 @@ struct world {
     struct hold *holds[MODEL_CUSTOMERS][MODEL_HOLDS];
     struct model model;
     int64_t swept_us, sources;
+    int64_t highest_us; /* of the clock; it never goes back by MODEL_GRACE_US from there */
     struct snapshot {
         uint64_t lsn;
         struct model model;
@@ -45,9 +46,13 @@ NODISCARD bool world_replay(struct world *world);
 NODISCARD bool world_step(struct world *world);
 NODISCARD bool world_fail(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Gives the model's limits and policy of a customer to the book. */
+/* Gives the model's limits of a customer to the book. */
 NODISCARD bool world_configure(struct world *world, int number);
 
-void random_policy(struct world *world, struct policy *policy);
+void random_policy(struct world *world, struct model_policy *policy);
+void random_change(struct world *world, struct model_policy *policy);
+/* What is in force for that call at `clock`. False: nothing is, NULL would do. */
+bool policy_rules(const struct model_policy *policy, const struct model_want *want, int64_t clock,
+                  struct rules *rules);
 int64_t below(struct world *world, int64_t limit);
 bool chance(struct world *world, int percent);

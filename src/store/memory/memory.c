@@ -35,8 +35,7 @@ static void table_remove(struct table *table, size_t at)
     table->count--;
 }
 
-/* Copies a text of the row into our own memory. */
-static void own(struct memory_store *self, struct str *text, bool *ok)
+void memory_own(struct memory_store *self, struct str *text, bool *ok)
 {
     if (text->len == 0) {
         *text = (struct str){0};
@@ -44,6 +43,11 @@ static void own(struct memory_store *self, struct str *text, bool *ok)
     }
     *text = arena_copy(self->texts, *text);
     *ok = *ok && text->ptr != NULL;
+}
+
+void memory_row_remove(struct memory_store *self, enum table_name name, size_t at)
+{
+    table_remove(&self->tables[name], at);
 }
 
 /* --- transactions --- */
@@ -101,8 +105,7 @@ static void memory_rollback(struct store *store)
 
 /* --- rows --- */
 
-/* Puts a copy of `row` where `found` says, or at the end. */
-static enum err row_put(struct memory_store *self, enum table_name name, void *found,
+enum err memory_row_put(struct memory_store *self, enum table_name name, void *found,
                         const void *row, bool owned, struct fault *fault)
 {
     struct table *table = &self->tables[name];
@@ -133,9 +136,9 @@ static enum err memory_customer(struct store *store, const struct customer_row *
         if (str_eq(at->id, row->id))
             found = at;
     }
-    own(self, &copy.id, &ok);
-    own(self, &copy.currency, &ok);
-    return row_put(self, TABLE_CUSTOMER, found, &copy, ok, fault);
+    memory_own(self, &copy.id, &ok);
+    memory_own(self, &copy.currency, &ok);
+    return memory_row_put(self, TABLE_CUSTOMER, found, &copy, ok, fault);
 }
 
 static enum err memory_key(struct store *store, const struct key_row *row, struct fault *fault)
@@ -149,11 +152,11 @@ static enum err memory_key(struct store *store, const struct key_row *row, struc
         if (str_eq(at->id, row->id))
             found = at;
     }
-    own(self, &copy.id, &ok);
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.name, &ok);
-    own(self, &copy.prefix, &ok);
-    return row_put(self, TABLE_KEY, found, &copy, ok, fault);
+    memory_own(self, &copy.id, &ok);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.name, &ok);
+    memory_own(self, &copy.prefix, &ok);
+    return memory_row_put(self, TABLE_KEY, found, &copy, ok, fault);
 }
 
 static enum err memory_grant(struct store *store, const struct grant_row *row, struct fault *fault)
@@ -167,12 +170,12 @@ static enum err memory_grant(struct store *store, const struct grant_row *row, s
         if (str_eq(at->id, row->id))
             found = at;
     }
-    own(self, &copy.id, &ok);
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.category, &ok);
-    own(self, &copy.source_type, &ok);
-    own(self, &copy.source_id, &ok);
-    return row_put(self, TABLE_GRANT, found, &copy, ok, fault);
+    memory_own(self, &copy.id, &ok);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.category, &ok);
+    memory_own(self, &copy.source_type, &ok);
+    memory_own(self, &copy.source_id, &ok);
+    return memory_row_put(self, TABLE_GRANT, found, &copy, ok, fault);
 }
 
 static enum err memory_grant_left(struct store *store, struct str id, struct money remaining,
@@ -203,9 +206,9 @@ static enum err memory_counter(struct store *store, const struct counter_row *ro
         if (str_eq(at->customer_id, row->customer_id) && str_eq(at->name, row->name))
             found = at;
     }
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.name, &ok);
-    return row_put(self, TABLE_COUNTER, found, &copy, ok, fault);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.name, &ok);
+    return memory_row_put(self, TABLE_COUNTER, found, &copy, ok, fault);
 }
 
 static enum err memory_hold(struct store *store, const struct hold_row *row, struct fault *fault)
@@ -219,10 +222,10 @@ static enum err memory_hold(struct store *store, const struct hold_row *row, str
         if (str_eq(at->id, row->id))
             found = at;
     }
-    own(self, &copy.id, &ok);
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.record, &ok);
-    return row_put(self, TABLE_HOLD, found, &copy, ok, fault);
+    memory_own(self, &copy.id, &ok);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.record, &ok);
+    return memory_row_put(self, TABLE_HOLD, found, &copy, ok, fault);
 }
 
 static enum err memory_hold_delete(struct store *store, struct str id, struct fault *fault)
@@ -257,8 +260,8 @@ static enum err memory_usage(struct store *store, const struct usage_row *row, s
         &copy.model,      &copy.provider, &copy.upstream_model, &copy.outcome,
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        own(self, texts[i], &ok);
-    return row_put(self, TABLE_USAGE, NULL, &copy, ok, fault);
+        memory_own(self, texts[i], &ok);
+    return memory_row_put(self, TABLE_USAGE, NULL, &copy, ok, fault);
 }
 
 static bool same_bucket(const struct bucket_row *a, const struct bucket_row *b)
@@ -288,11 +291,11 @@ static enum err memory_bucket(struct store *store, const struct bucket_row *row,
             at->tokens[pool] += row->tokens[pool];
         return ERR_OK;
     }
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.key_id, &ok);
-    own(self, &copy.provider, &ok);
-    own(self, &copy.model, &ok);
-    return row_put(self, TABLE_BUCKET, NULL, &copy, ok, fault);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.key_id, &ok);
+    memory_own(self, &copy.provider, &ok);
+    memory_own(self, &copy.model, &ok);
+    return memory_row_put(self, TABLE_BUCKET, NULL, &copy, ok, fault);
 }
 
 static bool txn_sums_to_zero(const struct ledger_txn_row *row)
@@ -322,18 +325,18 @@ static enum err memory_ledger(struct store *store, const struct ledger_txn_row *
             return fault_set(fault, ERR_STORE_FAILED, "ledger: transaction %lld is there already",
                              (long long)row->id);
     }
-    own(self, &copy.kind, &ok);
-    own(self, &copy.source_type, &ok);
-    own(self, &copy.source_id, &ok);
-    own(self, &copy.currency, &ok);
+    memory_own(self, &copy.kind, &ok);
+    memory_own(self, &copy.source_type, &ok);
+    memory_own(self, &copy.source_id, &ok);
+    memory_own(self, &copy.currency, &ok);
     copy.entries = NULL; /* in their own table */
-    enum err err = row_put(self, TABLE_TXN, NULL, &copy, ok, fault);
+    enum err err = memory_row_put(self, TABLE_TXN, NULL, &copy, ok, fault);
     for (size_t i = 0; i < row->entry_count && err == ERR_OK; i++) {
         struct ledger_entry_kept entry = {row->id, row->entries[i]};
-        own(self, &entry.row.account, &ok);
-        own(self, &entry.row.customer_id, &ok);
-        own(self, &entry.row.grant_id, &ok);
-        err = row_put(self, TABLE_ENTRY, NULL, &entry, ok, fault);
+        memory_own(self, &entry.row.account, &ok);
+        memory_own(self, &entry.row.customer_id, &ok);
+        memory_own(self, &entry.row.grant_id, &ok);
+        err = memory_row_put(self, TABLE_ENTRY, NULL, &entry, ok, fault);
     }
     return err;
 }
@@ -351,11 +354,11 @@ static enum err memory_idempotency(struct store *store, const struct idempotency
             memcmp(at->key_hash, row->key_hash, sizeof row->key_hash) == 0)
             found = at;
     }
-    own(self, &copy.customer_id, &ok);
-    own(self, &copy.content_type, &ok);
-    own(self, &copy.headers, &ok);
-    own(self, &copy.body, &ok);
-    return row_put(self, TABLE_IDEMPOTENCY, found, &copy, ok, fault);
+    memory_own(self, &copy.customer_id, &ok);
+    memory_own(self, &copy.content_type, &ok);
+    memory_own(self, &copy.headers, &ok);
+    memory_own(self, &copy.body, &ok);
+    return memory_row_put(self, TABLE_IDEMPOTENCY, found, &copy, ok, fault);
 }
 
 static enum err memory_forget(struct store *store, int64_t now_us, struct fault *fault)
@@ -406,6 +409,7 @@ static void ops_fill(struct store_ops *ops)
     ops->bucket_add = memory_bucket;
     ops->ledger_add = memory_ledger;
     ops->idempotency_put = memory_idempotency;
+    memory_objects_fill(ops);
     ops->forget = memory_forget;
     ops->close = memory_close;
 }
@@ -413,10 +417,10 @@ static void ops_fill(struct store_ops *ops)
 struct store *store_memory_open(void)
 {
     static const size_t row_bytes[TABLE_COUNT] = {
-        sizeof(struct customer_row),      sizeof(struct key_row),   sizeof(struct grant_row),
-        sizeof(struct counter_row),       sizeof(struct hold_row),  sizeof(struct bucket_row),
-        sizeof(struct idempotency_row),   sizeof(struct usage_row), sizeof(struct ledger_txn_row),
-        sizeof(struct ledger_entry_kept),
+        sizeof(struct customer_row),    sizeof(struct key_row),           sizeof(struct grant_row),
+        sizeof(struct counter_row),     sizeof(struct hold_row),          sizeof(struct bucket_row),
+        sizeof(struct idempotency_row), sizeof(struct object_row),        sizeof(struct usage_row),
+        sizeof(struct ledger_txn_row),  sizeof(struct ledger_entry_kept), sizeof(struct audit_row),
     };
     struct memory_store *self = calloc(1, sizeof *self);
     struct arena *texts = arena_new(TEXT_BYTES_MAX);

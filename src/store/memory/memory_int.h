@@ -27,10 +27,12 @@ enum table_name {
     TABLE_COUNTER,
     TABLE_HOLD,
     TABLE_BUCKET,
-    TABLE_IDEMPOTENCY, /* those up to here change rows in place: a transaction keeps a copy */
+    TABLE_IDEMPOTENCY,
+    TABLE_OBJECT, /* those up to here change rows in place: a transaction keeps a copy */
     TABLE_USAGE,
     TABLE_TXN,
-    TABLE_ENTRY, /* those only grow: a transaction keeps their count */
+    TABLE_ENTRY,
+    TABLE_AUDIT, /* those only grow: a transaction keeps their count */
     TABLE_COUNT,
     TABLES_COPIED = TABLE_USAGE,
 };
@@ -46,5 +48,21 @@ struct memory_store {
     struct store_position position;
 };
 
+/* --- memory.c --- */
+/* Copies a text of the row into our own memory. */
+void memory_own(struct memory_store *self, struct str *text, bool *ok);
+/* Puts a copy of `row` where `found` says, or at the end. */
+NODISCARD enum err memory_row_put(struct memory_store *self, enum table_name name, void *found,
+                                  const void *row, bool owned, struct fault *fault);
+void memory_row_remove(struct memory_store *self, enum table_name name, size_t at);
+
+/* --- memory_objects.c: documents and the audit trail --- */
+void memory_objects_fill(struct store_ops *ops);
+
 /* --- memory_read.c --- */
+typedef int row_order(const void *, const void *);
+int memory_text_order(struct str a, struct str b);
+/* A sorted copy of a table, for free(); ERR_NO_MEMORY. */
+NODISCARD enum err memory_sorted(struct store *store, enum table_name name, row_order *order,
+                                 struct table *copy, struct fault *fault);
 extern const struct store_ops memory_read_ops; /* without the writing half */

@@ -5,14 +5,12 @@
 #include "store/memory/memory_int.h"
 #include <stdlib.h>
 
-typedef int row_order(const void *, const void *);
-
 static struct memory_store *self_of(struct store *store)
 {
     return (struct memory_store *)(void *)store;
 }
 
-static int text_order(struct str a, struct str b)
+int memory_text_order(struct str a, struct str b)
 {
     size_t const shorter = a.len < b.len ? a.len : b.len;
     int const order = shorter > 0 ? memcmp(a.ptr, b.ptr, shorter) : 0;
@@ -47,6 +45,13 @@ static enum err sorted_check(const struct table *table, struct fault *fault)
     return ERR_OK;
 }
 
+enum err memory_sorted(struct store *store, enum table_name name, row_order *order,
+                       struct table *copy, struct fault *fault)
+{
+    *copy = sorted(self_of(store), name, order);
+    return sorted_check(copy, fault);
+}
+
 #define READ_TABLE(name, table_name, type, visit_type, order)                                      \
     static enum err name(struct store *store, visit_type *visit, void *owner, struct fault *fault) \
     {                                                                                              \
@@ -63,40 +68,41 @@ static enum err sorted_check(const struct table *table, struct fault *fault)
 
 static int customer_order(const void *a, const void *b)
 {
-    return text_order(((const struct customer_row *)a)->id, ((const struct customer_row *)b)->id);
+    return memory_text_order(((const struct customer_row *)a)->id,
+                             ((const struct customer_row *)b)->id);
 }
 static int key_order(const void *a, const void *b)
 {
-    return text_order(((const struct key_row *)a)->id, ((const struct key_row *)b)->id);
+    return memory_text_order(((const struct key_row *)a)->id, ((const struct key_row *)b)->id);
 }
 static int grant_order(const void *a, const void *b)
 {
-    return text_order(((const struct grant_row *)a)->id, ((const struct grant_row *)b)->id);
+    return memory_text_order(((const struct grant_row *)a)->id, ((const struct grant_row *)b)->id);
 }
 static int hold_order(const void *a, const void *b)
 {
-    return text_order(((const struct hold_row *)a)->id, ((const struct hold_row *)b)->id);
+    return memory_text_order(((const struct hold_row *)a)->id, ((const struct hold_row *)b)->id);
 }
 static int counter_order(const void *a, const void *b)
 {
     const struct counter_row *left = a, *right = b;
-    int const order = text_order(left->customer_id, right->customer_id);
-    return order != 0 ? order : text_order(left->name, right->name);
+    int const order = memory_text_order(left->customer_id, right->customer_id);
+    return order != 0 ? order : memory_text_order(left->name, right->name);
 }
 static int idempotency_order(const void *a, const void *b)
 {
     const struct idempotency_row *left = a, *right = b;
-    int const order = text_order(left->customer_id, right->customer_id);
+    int const order = memory_text_order(left->customer_id, right->customer_id);
     return order != 0 ? order : memcmp(left->key_hash, right->key_hash, sizeof left->key_hash);
 }
 static int bucket_order(const void *a, const void *b)
 {
     const struct bucket_row *left = a, *right = b;
     int order = number_order(left->start_us, right->start_us);
-    order = order != 0 ? order : text_order(left->customer_id, right->customer_id);
-    order = order != 0 ? order : text_order(left->key_id, right->key_id);
-    order = order != 0 ? order : text_order(left->provider, right->provider);
-    return order != 0 ? order : text_order(left->model, right->model);
+    order = order != 0 ? order : memory_text_order(left->customer_id, right->customer_id);
+    order = order != 0 ? order : memory_text_order(left->key_id, right->key_id);
+    order = order != 0 ? order : memory_text_order(left->provider, right->provider);
+    return order != 0 ? order : memory_text_order(left->model, right->model);
 }
 static int usage_order(const void *a, const void *b)
 {

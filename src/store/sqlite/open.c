@@ -1,7 +1,7 @@
 /* open.c - opening, migrating, closing; handing out reading connections. */
 #include "base/log.h"
 #include "base/must.h"
-#include "store/sqlite/sqlite_int.h"
+#include "store/sqlite/objects_int.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,6 +32,9 @@ static const struct store_ops ops = {
     .bucket_add = write_bucket,
     .ledger_add = write_ledger,
     .idempotency_put = write_idempotency,
+    .object_put = object_write,
+    .object_delete = object_remove,
+    .audit_add = trail_add,
     .forget = write_forget,
     .position = read_position,
     .customers = read_customers,
@@ -43,6 +46,11 @@ static const struct store_ops ops = {
     .buckets = read_buckets,
     .idempotency = read_idempotency,
     .idempotency_get = read_idempotency_one,
+    .objects = object_read_all,
+    .object_get = object_read_one,
+    .object_list = object_read_list,
+    .audit_list = trail_read,
+    .audit_verify = trail_verify,
     .ledger_sum = read_ledger_sum,
     .audit = audit_run,
     .close = store_sqlite_close,

@@ -1,14 +1,8 @@
 /* read.c - the reading side: each call takes a reading connection for as long as it lasts. */
-#include "store/sqlite/sqlite_int.h"
+#include "store/sqlite/objects_int.h"
 
-struct reading {
-    struct sqlite_store *self;
-    sqlite3 *reader;
-    sqlite3_stmt *statement;
-};
-
-static enum err reading_begin(struct store *store, const char *sql, struct reading *reading,
-                              struct fault *fault)
+enum err reading_begin(struct store *store, const char *sql, struct reading *reading,
+                       struct fault *fault)
 {
     *reading = (struct reading){.self = (struct sqlite_store *)(void *)store};
     reading->reader = reader_take(reading->self, fault);
@@ -21,8 +15,7 @@ static enum err reading_begin(struct store *store, const char *sql, struct readi
     return err;
 }
 
-/* `result`: of the last step; SQLITE_ROW when a visitor stopped. */
-static enum err reading_end(struct reading *reading, int result, struct fault *fault)
+enum err reading_end(struct reading *reading, int result, struct fault *fault)
 {
     enum err err = ERR_OK;
     if (result != SQLITE_ROW && result != SQLITE_DONE)
@@ -32,12 +25,8 @@ static enum err reading_end(struct reading *reading, int result, struct fault *f
     return err;
 }
 
-/* Every table is read the same way: one function turns the current row into a call of the visitor.
- */
-typedef bool row_deliver(sqlite3_stmt *statement, void *visit, void *owner);
-
-static enum err table_read(struct store *store, const char *sql, row_deliver *deliver, void *visit,
-                           void *owner, struct fault *fault)
+enum err table_read(struct store *store, const char *sql, row_deliver *deliver, void *visit,
+                    void *owner, struct fault *fault)
 {
     struct reading reading;
     enum err const err = reading_begin(store, sql, &reading, fault);
@@ -47,15 +36,6 @@ static enum err table_read(struct store *store, const char *sql, row_deliver *de
     while (result == SQLITE_ROW && deliver(reading.statement, visit, owner))
         result = sqlite3_step(reading.statement);
     return reading_end(&reading, result, fault);
-}
-
-/* A copy of 32 bytes; shorter blobs (a damaged row) give zeros, which match nothing. */
-static void column_hash(sqlite3_stmt *statement, int at, unsigned char hash[32])
-{
-    struct str const bytes = column_text(statement, at);
-    memset(hash, 0, 32);
-    if (bytes.len == 32)
-        memcpy(hash, bytes.ptr, 32);
 }
 
 enum err read_position(struct store *store, struct store_position *position, struct fault *fault)

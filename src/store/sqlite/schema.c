@@ -82,7 +82,7 @@ static const char views[] =
     " FROM ledger_entry e JOIN ledger_txn t ON t.id = e.txn_id;";
 
 /* Step n brings version n-1 to n. */
-static const char *const steps[] = {tables, views};
+static const char *const steps[] = {tables, views, schema_objects_sql};
 
 int schema_version_latest(void)
 {

@@ -35,6 +35,9 @@ enum statement {
     STATEMENT_LEDGER_TXN,
     STATEMENT_LEDGER_ENTRY,
     STATEMENT_IDEMPOTENCY,
+    STATEMENT_OBJECT,
+    STATEMENT_OBJECT_DELETE,
+    STATEMENT_AUDIT,
     STATEMENT_FORGET_COUNTERS,
     STATEMENT_FORGET_IDEMPOTENCY,
     STATEMENT_COUNT,
@@ -58,6 +61,7 @@ struct sqlite_store {
 };
 
 /* --- schema.c --- */
+extern const char schema_objects_sql[]; /* schema_objects.c */
 int schema_version_latest(void);
 const char *schema_step(int version); /* 1 … latest */
 

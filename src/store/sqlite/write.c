@@ -48,6 +48,10 @@ static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_LEDGER_ENTRY] = "INSERT INTO ledger_entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [STATEMENT_IDEMPOTENCY] =
         "INSERT OR REPLACE INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATEMENT_OBJECT] = "INSERT OR REPLACE INTO object VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STATEMENT_OBJECT_DELETE] = "DELETE FROM object WHERE kind = ?1 AND id = ?2",
+    [STATEMENT_AUDIT] =
+        "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [STATEMENT_FORGET_COUNTERS] = "DELETE FROM counter WHERE until_us > 0 AND until_us <= ?1",
     [STATEMENT_FORGET_IDEMPOTENCY] = "DELETE FROM idempotency WHERE expires_us <= ?1",
 };

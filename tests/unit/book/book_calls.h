@@ -17,6 +17,24 @@ static inline void fixture_grant(struct fixture *fixture, const char *source, in
     assert_false(existed);
 }
 
+/* A hard rule of the plan, in the UTC window that holds now; up to WINDOW_DAY. */
+static inline struct rule fixture_rule(const struct fixture *fixture, uint64_t counter,
+                                       enum window_kind kind, enum metric metric, int64_t limit)
+{
+    static const int64_t seconds[] = {1, 60, 3600, 86400};
+    assert_true(kind <= WINDOW_DAY);
+    int64_t const length_us = seconds[kind] * FIXTURE_SECOND_US;
+    int64_t const start_us = fixture->clock.now_us / length_us * length_us;
+    return (struct rule){.counter = counter,
+                         .kind = kind,
+                         .metric = metric,
+                         .mode = WINDOW_HARD,
+                         .scope = SCOPE_PLAN,
+                         .start_us = start_us,
+                         .end_us = start_us + length_us,
+                         .limit = limit};
+}
+
 static inline struct reservation fixture_want(struct fixture *fixture, int64_t input,
                                               int64_t output)
 {
@@ -26,6 +44,7 @@ static inline struct reservation fixture_want(struct fixture *fixture, int64_t i
         .context = &fixture->context,
         .orphan_input = input / 2,
         .choices = 1,
+        .rules = fixture->rules,
         .deadline_us = fixture->clock.now_us + 60 * (int64_t)FIXTURE_SECOND_US,
     };
     price_init(&want.price);

@@ -3,7 +3,6 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "book/hold.h"
-#include "book/policy.h"
 #include "book/replay.h"
 /* cmocka wants these first */
 #include <setjmp.h>
@@ -30,7 +29,8 @@ struct fixture {
     struct book *book;
     struct arena *arena;
     struct random random;
-    const struct key *key; /* of "acme": name "main" */
+    const struct key *key;     /* of "acme": name "main" */
+    const struct rules *rules; /* in force for fixture_want's calls */
     struct call_context context;
 };
 

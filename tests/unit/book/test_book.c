@@ -89,8 +89,10 @@ static void quota_stretches_a_shrunk_output(void **state)
     struct fixture *fixture = *state;
     struct hold *hold;
     struct admission admission;
-    struct policy const policy = {.allowance = {true, WINDOW_MONTH, METRIC_TOKENS, 100}};
-    assert_true(book_policy_set(fixture->book, key_customer(fixture->key), &policy));
+    struct rules const rules = {.has_allowance = true,
+                                .allowance =
+                                    fixture_rule(fixture, 1, WINDOW_DAY, METRIC_TOKENS, 100)};
+    fixture->rules = &rules;
     fixture_grant(fixture, "1", 50, 0);
     struct reservation want = fixture_want(fixture, 100, 400);
     want.output_min = 1;

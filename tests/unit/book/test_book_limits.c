@@ -1,4 +1,5 @@
-/* test_book_limits.c - what is refused, and why: rates, concurrency, windows, order of reasons. */
+/* test_book_limits.c - what is refused, and why: rates, concurrency, order of reasons. (Rules of
+ * plans: test_book_rules.c.) */
 #include "book_calls.h"
 
 static void the_request_rate_is_kept_by_a_refusal(void **state)
@@ -142,71 +143,6 @@ static void the_most_actionable_reason_wins(void **state)
     }
 }
 
-static void windows_refuse_by_their_metric(void **state)
-{
-    struct fixture *fixture = *state;
-    struct hold *hold, *second;
-    struct admission admission;
-    struct policy policy = {
-        .window_count = 1,
-        .windows = {{1, WINDOW_DAY, METRIC_COST, WINDOW_HARD, 100}},
-    };
-    const struct customer *customer = key_customer(fixture->key);
-    fixture_grant(fixture, "1", 10000, 0);
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    hold = fixture_hold(fixture, 60, 0);
-    struct reservation const want = fixture_want(fixture, 41, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_CREDIT_SHORT);
-    assert_int_equal(admission.scope, SCOPE_PLAN);
-    assert_true(admission.holds_in_the_way);
-    (void)fixture_settle(fixture, hold, 60, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_CREDIT_SHORT);
-    assert_false(admission.holds_in_the_way);
-    policy.windows[0].mode = WINDOW_SOFT;
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_OK);
-    book_release(fixture->book, second, "ok", 200);
-    book_unref(second);
-    policy.windows[0] = (struct window_rule){2, WINDOW_HOUR, METRIC_REQUESTS, WINDOW_HARD, 0};
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_RATE_LIMITED);
-    assert_int_equal(admission.retry_after_us, 0); /* never: the limit is 0 */
-    policy.windows[0].limit = 1;
-    assert_true(book_policy_set(fixture->book, customer, &policy));
-    struct hold *third = fixture_hold(fixture, 1, 0);
-    (void)fixture_settle(fixture, third, 1, 0);
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_RATE_LIMITED);
-    assert_true(admission.retry_after_us > 0); /* until the hour is over */
-    fixture->clock.now_us += admission.retry_after_us;
-    assert_int_equal(fixture_reserve(fixture, &want, &second, &admission), ERR_OK);
-    book_release(fixture->book, second, "ok", 200);
-    book_unref(hold);
-    book_unref(second);
-    book_unref(third);
-    fixture_nothing_held(fixture);
-}
-
-static void policies_that_cannot_be_are_refused(void **state)
-{
-    struct fixture *fixture = *state;
-    const struct customer *customer = key_customer(fixture->key);
-    struct policy policy = {.window_count = 2,
-                            .windows = {{1, WINDOW_DAY, METRIC_COST, WINDOW_HARD, 1},
-                                        {1, WINDOW_DAY, METRIC_TOKENS, WINDOW_HARD, 1}}};
-    assert_false(book_policy_set(fixture->book, customer, &policy)); /* one id, two rules */
-    policy.windows[1].id = RULE_ALLOWANCE;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy.windows[1].id = 2;
-    policy.windows[1].limit = -1;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy.window_count = LIMITS_PER_OWNER_MAX + 1;
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy = (struct policy){.overage_cap = {-1}};
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-    policy = (struct policy){.allowance = {.present = true, .limit = -1}};
-    assert_false(book_policy_set(fixture->book, customer, &policy));
-}
-
 static void scopes_have_names(void **state)
 {
     (void)state;
@@ -224,8 +160,6 @@ int main(void)
         TEST(tokens_not_used_come_back_to_the_limiter),
         TEST(concurrency_counts_live_holds),
         TEST(the_most_actionable_reason_wins),
-        TEST(windows_refuse_by_their_metric),
-        TEST(policies_that_cannot_be_are_refused),
         TEST(scopes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* test_record.c - payloads: what goes in comes out, and nothing else is taken for one. */
 #include "base/random.h"
+#include "book/end.h"
 #include "book/record_int.h"
-#include "core/gcra.h"
 /* cmocka wants these first */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,12 +54,14 @@ static size_t fill_windows(struct record_window_line *lines, bool whole)
 {
     size_t const count = (size_t)any(RECORD_WINDOWS_MAX + 1);
     for (size_t i = 0; i < count; i++) {
-        enum window_kind const kind = (enum window_kind)any(WINDOW_KIND_COUNT);
+        int64_t const start_us = any((int64_t)1 << 52);
         lines[i] = (struct record_window_line){
-            .rule = (uint32_t)random_next(&source),
-            .kind = kind,
+            .counter = random_next(&source) | 1,
+            .kind = (enum window_kind)any(WINDOW_KIND_COUNT),
             .metric = (enum metric)any(METRIC_COUNT),
-            .start_us = window_start(kind, any((int64_t)1 << 52)),
+            .role = (enum window_role)any(ROLE_COUNT),
+            .start_us = start_us,
+            .end_us = any(5) ? start_us + 1 + any((int64_t)1 << 52) : INT64_MAX,
             .amount = any(INT64_MAX),
             .used = whole ? any(INT64_MAX) : 0,
         };
@@ -279,11 +281,50 @@ static void ends_come_back(void **state)
     }
 }
 
+static void fill_longest(struct record_end *end, struct record_reserve *reserve, struct str text)
+{
+    struct record_window_line const line = {
+        .counter = UINT64_MAX,
+        .kind = WINDOW_KIND_COUNT - 1,
+        .metric = METRIC_COUNT - 1,
+        .role = ROLE_COUNT - 1,
+        .start_us = INT64_MAX - 1,
+        .end_us = INT64_MAX,
+        .amount = INT64_MAX,
+        .used = INT64_MAX,
+    };
+    reserve->customer_id = end->customer_id = str_make(text.ptr, CUSTOMER_ID_BYTES_MAX);
+    end->outcome = str_make(text.ptr, RECORD_OUTCOME_BYTES_MAX);
+    end->http_status = 999;
+    end->attempts = 1000;
+    end->price_version = reserve->price.version = UINT32_MAX;
+    end->limiters.set = reserve->limiters.set = (1u << LIMITER_COUNT) - 1;
+    end->first_byte_us = reserve->deadline_us = reserve->tokens = INT64_MAX;
+    reserve->output_tokens = reserve->orphan_input = INT64_MAX;
+    end->held.nano = end->cost.nano = end->charged.nano = INT64_MAX;
+    end->covered = end->overage = end->debt = end->held;
+    reserve->cost = reserve->overage = reserve->overdraft = end->held;
+    for (int i = 0; i < TOTAL_COUNT; i++)
+        end->totals.nano[i] = INT64_MAX;
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        end->usage.tokens[pool] = reserve->estimate.tokens[pool] = reserve->price.pico[pool] =
+            INT64_MAX;
+    end->grant_count = RECORD_GRANTS_MAX;
+    reserve->grant_count = GRANTS_PER_HOLD_MAX;
+    end->window_count = reserve->window_count = RECORD_WINDOWS_MAX;
+    for (size_t i = 0; i < RECORD_GRANTS_MAX; i++)
+        end->grants[i] = (struct record_grant_line){{1, 1}, INT64_MAX, INT64_MAX, INT64_MAX};
+    for (size_t i = 0; i < GRANTS_PER_HOLD_MAX; i++)
+        reserve->grants[i] = end->grants[i];
+    for (size_t i = 0; i < RECORD_WINDOWS_MAX; i++)
+        end->windows[i] = reserve->windows[i] = line;
+}
+
 /* The longest of everything fits into the bound that every hold's promise is cut from. */
 static void the_longest_fits(void **state)
 {
     (void)state;
-    static struct record_end end;
+    static struct record_end end, back;
     static struct record_reserve reserve;
     static unsigned char context[RECORD_CONTEXT_BYTES_MAX], bytes[RECORD_SETTLE_BYTES_MAX];
     char text[CONTEXT_BYTES_MAX];
@@ -295,37 +336,22 @@ static void the_longest_fits(void **state)
     size_t const head = record_context_encode(&words_all, context, sizeof context);
     struct str const made = str_make((char *)context, head);
     assert_true(head > 0);
-    reserve.customer_id = end.customer_id = str_make(text, CUSTOMER_ID_BYTES_MAX);
-    end.outcome = str_make(text, RECORD_OUTCOME_BYTES_MAX);
-    end.http_status = 999;
-    end.attempts = 1000;
-    end.price_version = reserve.price.version = UINT32_MAX;
-    end.limiters.set = reserve.limiters.set = (1u << LIMITER_COUNT) - 1;
-    end.first_byte_us = reserve.deadline_us = reserve.tokens = INT64_MAX;
-    reserve.output_tokens = reserve.orphan_input = INT64_MAX;
-    end.held.nano = end.cost.nano = end.charged.nano = INT64_MAX;
-    end.covered = end.overage = end.debt = end.held;
-    reserve.cost = reserve.overage = reserve.overdraft = end.held;
-    for (int i = 0; i < TOTAL_COUNT; i++)
-        end.totals.nano[i] = INT64_MAX;
-    for (int pool = 0; pool < POOL_COUNT; pool++)
-        end.usage.tokens[pool] = reserve.estimate.tokens[pool] = reserve.price.pico[pool] =
-            INT64_MAX;
-    end.grant_count = RECORD_GRANTS_MAX;
-    reserve.grant_count = GRANTS_PER_HOLD_MAX;
-    end.window_count = reserve.window_count = RECORD_WINDOWS_MAX;
-    for (size_t i = 0; i < RECORD_GRANTS_MAX; i++)
-        end.grants[i] = (struct record_grant_line){{1, 1}, INT64_MAX, INT64_MAX, INT64_MAX};
-    for (size_t i = 0; i < GRANTS_PER_HOLD_MAX; i++)
-        reserve.grants[i] = end.grants[i];
-    for (size_t i = 0; i < RECORD_WINDOWS_MAX; i++)
-        end.windows[i] = reserve.windows[i] = (struct record_window_line){
-            UINT32_MAX, WINDOW_MONTH, METRIC_COST, 0, INT64_MAX, INT64_MAX};
+    fill_longest(&end, &reserve, longest);
     size_t const len = record_end_encode(RECORD_SETTLE, &end, made, bytes, sizeof bytes);
     size_t const first = record_reserve_encode(&reserve, made, bytes, sizeof bytes);
     print_message("  longest SETTLE %zu, longest RESERVE %zu, bound %d\n", len, first,
                   (int)RECORD_SETTLE_BYTES_MAX);
     assert_true(len > 0 && first > 0);
+    /* what a hold with as many lines promises for its end */
+    struct hold const hold = {
+        .grant_count = GRANTS_PER_HOLD_MAX, .window_count = RECORD_WINDOWS_MAX, .context = made};
+    assert_true(len <= end_bytes_max(&hold));
+    assert_true(end_bytes_max(&hold) <= RECORD_SETTLE_BYTES_MAX);
+    end.covered = end.overage = end.debt = (struct money){0}; /* so that it adds up */
+    size_t const payable = record_end_encode(RECORD_SETTLE, &end, made, bytes, sizeof bytes);
+    assert_true(record_end_decode(RECORD_SETTLE, str_make((char *)bytes, payable), &back));
+    assert_int_equal(back.window_count, RECORD_WINDOWS_MAX);
+    assert_memory_equal(back.windows, end.windows, sizeof back.windows);
     /* and what does not fit is not half written */
     assert_int_equal(record_end_encode(RECORD_SETTLE, &end, made, bytes, 100), 0);
     struct call_context too_long = {.user = str_make((char *)bytes, CONTEXT_BYTES_MAX + 1)};
@@ -507,61 +533,6 @@ static void answers_come_back(void **state)
     damage(str_make((char *)bytes, len), decode_idempotency);
 }
 
-/* --- counters ------------------------------------------------------------------------------ */
-static void counter_names_come_back(void **state)
-{
-    (void)state;
-    char name[RECORD_COUNTER_NAME_BYTES_MAX];
-    struct record_counter counter;
-    for (unsigned i = 0; i < LIMITER_COUNT; i++) {
-        struct ulid const key = {5, 6};
-        size_t const len = record_limiter_name((enum record_limiter)i, key, name);
-        assert_true(record_counter_parse(str_make(name, len), &counter));
-        assert_int_equal(counter.kind, COUNTER_LIMITER);
-        assert_int_equal(counter.limiter, i);
-        if (i == LIMITER_KEY_REQUESTS || i == LIMITER_KEY_TOKENS)
-            assert_true(ulid_eq(counter.key, key));
-    }
-    for (unsigned i = 0; i < TOTAL_COUNT; i++) {
-        size_t const len = record_total_name((enum record_total)i, name);
-        assert_true(record_counter_parse(str_make(name, len), &counter));
-        assert_int_equal(counter.kind, COUNTER_TOTAL);
-        assert_int_equal(counter.total, i);
-    }
-    for (unsigned kind = 0; kind < WINDOW_KIND_COUNT; kind++) {
-        struct record_window_line const line = {
-            UINT32_MAX,  (enum window_kind)kind,
-            METRIC_COST, window_start((enum window_kind)kind, 1790000000000000),
-            0,           0};
-        size_t const len = record_window_name(&line, name);
-        assert_true(record_counter_parse(str_make(name, len), &counter));
-        assert_int_equal(counter.kind, COUNTER_WINDOW);
-        assert_int_equal(counter.window.rule, UINT32_MAX);
-        assert_int_equal(counter.window.kind, kind);
-        assert_int_equal(counter.window.metric, METRIC_COST);
-        assert_int_equal(counter.window.start_us, line.start_us);
-        assert_true(record_window_until_us(&line) > window_end(line.kind, line.start_us));
-    }
-    assert_int_equal(record_limiter_until_us((int64_t)5 << GCRA_SHIFT), 6);
-    static const char *const wrong[] = {
-        "",
-        "limiter",
-        "limiter/",
-        "limiter/apples",
-        "limiter/tokens/short",
-        "window/1/cost/month",
-        "window/1/cost/fortnight/0",
-        "window/1/apples/month/0",
-        "window/4294967296/cost/month/0",
-        "window/x/cost/month/0",
-        "total/",
-        "total/apples",
-        "apples/1",
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_false(record_counter_parse(str_of(wrong[i]), &counter));
-}
-
 int main(void)
 {
     random_seed(&source, 11);
@@ -573,7 +544,6 @@ int main(void)
         cmocka_unit_test(rows_come_back),
         cmocka_unit_test(grants_come_back),
         cmocka_unit_test(answers_come_back),
-        cmocka_unit_test(counter_names_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,155 @@ static void test_migration(void **state)
     assert_int_equal(number_of("SELECT value FROM meta WHERE name = 'schema_version'"), 1);
 }
 
+static void verify_says(const char *says)
+{
+    fault = (struct fault){.code = ERR_OK};
+    store = open_again();
+    enum err const err = store->ops->audit_verify(store, NULL, NULL, &fault);
+    assert_int_equal(err, says != NULL ? ERR_CORRUPT : ERR_OK);
+    if (says != NULL && strstr(fault.detail, says) == NULL)
+        fail_msg("%s, not %s", fault.detail, says);
+    store->ops->close(store);
+}
+
+/* Whoever edits the file, in whatever column, is found out. */
+static void test_tampering_with_the_trail(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *says;
+    } rows[] = {
+        {"UPDATE audit SET actor = 'nobody' WHERE seq = 3", "entry 3 is not"},
+        {"UPDATE audit SET at_us = at_us + 1 WHERE seq = 2", "entry 2 is not"},
+        {"UPDATE audit SET action = 'create' WHERE seq = 5", "entry 5 is not"},
+        {"UPDATE audit SET \"before\" = '{ }' WHERE seq = 4", "entry 4 is not"},
+        {"UPDATE audit SET \"after\" = '{}' WHERE seq = 4", "entry 4 is not"},
+        {"UPDATE audit SET kind = kind || 'p', object_id = '' WHERE seq = 1", "entry 1 is not"},
+        {"UPDATE audit SET hash = zeroblob(32) WHERE seq = 1", "entry 1 is not"},
+        {"UPDATE audit SET hash = x'00' WHERE seq = 5", "entry 5 is not"},
+        {"DELETE FROM audit WHERE seq = 2", "entry 2 is missing"},
+        {"DELETE FROM audit WHERE seq = 2; UPDATE audit SET seq = seq - 1 WHERE seq > 2",
+         "entry 2 is not"},
+        {"SELECT 1", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        store = open_fresh();
+        audit_fill(5, 0, 0);
+        store->ops->close(store);
+        run_sql(rows[i].sql);
+        verify_says(rows[i].says);
+    }
+}
+
+/* Each view is there, and shows what people look for. */
+static void test_views_of_documents(void **state)
+{
+    (void)state;
+    static const char *const views[] = {
+        "feature",
+        "provider",
+        "model",
+        "price",
+        "plan",
+        "plan_version",
+        "feature_provider",
+        "matrix_cell",
+        "customer_group",
+        "group_member",
+        "override",
+        "limit_rule",
+        "customer_profile",
+        "customer_user",
+        "subscription",
+        "license",
+        "key_rules",
+        "audit_trail",
+    };
+    char sql[128];
+    store = open_fresh();
+    begin();
+    object_store("plan", "pro", "", 5, "{\"name\":{\"pt\":\"Profissional\"},\"price\":\"29.00\"}");
+    object_store("subscription", "s", "acme", 5, "{\"status\":\"active\"}");
+    object_store("group", "g", "", 5, "{\"priority\":7}");
+    commit(1, 2);
+    audit_fill(3, 0, 0);
+    store->ops->close(store);
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM (SELECT * FROM %s)", views[i]);
+        assert_true(number_of(sql) >= 0);
+    }
+    assert_int_equal(number_of("SELECT count(*) FROM plan WHERE id = 'pro' AND price = '29.00'"
+                               " AND name_pt = 'Profissional'"),
+                     1);
+    assert_int_equal(number_of("SELECT count(*) FROM subscription WHERE customer_id = 'acme'"
+                               " AND status = 'active'"),
+                     1);
+    assert_int_equal(number_of("SELECT priority FROM customer_group"), 7);
+    assert_int_equal(number_of("SELECT count(*) FROM audit_trail WHERE actor = 'token'"), 2);
+}
+
+static bool last_user(void *owner, const struct object_row *row)
+{
+    snprintf(owner, 32, "%.*s", STR_ARG(row->id));
+    return true;
+}
+
+/* A page is a range of an index: it costs what it shows, however many rows there are. */
+static void test_pages_use_the_index(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *index;
+    } rows[] = {
+        {"kind = 'user' AND id > 'u' ORDER BY id", "PRIMARY KEY"},
+        {"kind = 'user' AND id < 'u' ORDER BY id DESC", "PRIMARY KEY"},
+        {"kind = 'user' AND customer_id = 'a' AND id > 'u' ORDER BY id", "object_by_customer"},
+        {"kind = 'user' AND (updated_us, id) > (5, 'u') ORDER BY updated_us, id",
+         "object_by_update"},
+        {"kind = 'user' AND (updated_us, id) < (5, 'u') ORDER BY updated_us DESC, id DESC",
+         "object_by_update"},
+    };
+    enum { USERS = 20000, PAGE = 50 };
+    store = open_fresh();
+    begin();
+    for (int i = 0; i < USERS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "user-%07d", i);
+        object_store("user", id, i % 2 == 0 ? "a" : "b", i, "{\"name\":\"somebody\"}");
+    }
+    commit(1, 2);
+    char after[32] = "";
+    size_t pages = 0;
+    for (;;) {
+        char seen[32] = "";
+        struct object_query const query = {
+            .kind = STR("user"), .after = str_of(after), .limit = PAGE};
+        OK(store->ops->object_list(store, &query, last_user, seen, &fault));
+        if (seen[0] == 0)
+            break;
+        snprintf(after, sizeof after, "%s", seen);
+        pages++;
+    }
+    assert_int_equal(pages, USERS / PAGE);
+    store->ops->close(store);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sqlite3 *connection;
+        sqlite3_stmt *statement;
+        char sql[256];
+        snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN SELECT text FROM object WHERE %s LIMIT 9",
+                 rows[i].sql);
+        assert_int_equal(sqlite3_open(file, &connection), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(connection, sql, -1, &statement, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        const char *says = (const char *)sqlite3_column_text(statement, 3);
+        if (strstr(says, "SEARCH") == NULL || strstr(says, rows[i].index) == NULL)
+            fail_msg("%s: %s", rows[i].sql, says);
+        assert_int_equal(sqlite3_step(statement), SQLITE_DONE); /* no sorting */
+        sqlite3_finalize(statement);
+        sqlite3_close(connection);
+    }
+}
+
 /* The log is folded back by the writer when it is large, and does not grow for ever. */
 static void test_the_log_stays_small(void **state)
 {
@@ -189,7 +338,8 @@ int main(void)
     const struct CMUnitTest own[] = {
         cmocka_unit_test(test_files_are_private),   cmocka_unit_test(test_files_that_are_refused),
         cmocka_unit_test(test_one_writing_process), cmocka_unit_test(test_migration),
-        cmocka_unit_test(test_the_log_stays_small),
+        cmocka_unit_test(test_the_log_stays_small), cmocka_unit_test(test_tampering_with_the_trail),
+        cmocka_unit_test(test_views_of_documents),  cmocka_unit_test(test_pages_use_the_index),
     };
     int const failed = store_contract_run(&doors) + cmocka_run_group_tests(own, NULL, NULL);
     file_remove();

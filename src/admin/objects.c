@@ -1,0 +1,243 @@
+/* objects.c - the documents of kinds.def over HTTP: list, make, show, replace, change, delete.
+ *
+ * Why:   one handler per verb for all kinds: what differs between them is in openapi.yaml
+ * (members), in references.c (what must exist) and in govern/ (what a document means).
+ */
+#include "admin/objects_int.h"
+#include "base/random.h"
+#include "codec/json_merge.h"
+
+enum { CHANGE_TRIES = 8 };
+
+static enum object_kind kind_of(const struct admin_call *call)
+{
+    return (enum object_kind)call->operation->kind;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+enum err admin_flush(struct admin_call *call)
+{
+    if (projector_flush(admin_options(call->admin)->projector, ADMIN_FLUSH_MS))
+        return ERR_OK;
+    return fault_set(&call->fault, ERR_STORE_FAILED, "the database does not catch up");
+}
+
+struct found {
+    struct admin_call *call;
+    struct object *object;
+    bool ok;
+};
+
+static bool keep_row(void *owner, const struct object_row *row)
+{
+    struct found *found = owner;
+    struct arena *arena = found->call->arena;
+    found->object->text = arena_copy(arena, row->text);
+    found->ok = found->object->text.ptr != NULL && found->object->version == row->version;
+    return true;
+}
+
+/* With its text, wherever that is. ERR_NOT_FOUND. */
+static enum err object_load(struct admin_call *call, enum object_kind kind, struct str id,
+                            struct object *object)
+{
+    const struct admin_options *options = admin_options(call->admin);
+    const struct object_kind_row *row = object_kind_row(kind);
+    for (int tries = 0; tries < CHANGE_TRIES; tries++) {
+        if (!book_object_get(options->book, kind, id, call->arena, object))
+            return fault_set(&call->fault, ERR_NOT_FOUND, "there is no %.*s \"%.*s\"",
+                             STR_ARG(row->name), (int)(id.len < 64 ? id.len : 64), id.ptr);
+        if (row->resident)
+            return ERR_OK;
+        struct found found = {call, object, false};
+        bool there = false;
+        enum err err = admin_flush(call);
+        if (err == ERR_OK)
+            err = options->store->ops->object_get(options->store, row->name, id, keep_row, &found,
+                                                  &there, &call->fault);
+        if (err != ERR_OK || found.ok)
+            return err; /* else it was written again meanwhile */
+    }
+    return fault_set(&call->fault, ERR_OVERLOADED, "it is written all the time");
+}
+
+static struct str etag_line(struct admin_call *call, uint32_t version)
+{
+    struct str const line =
+        arena_printf(call->arena, "cache-control: no-store\r\netag: \"%u\"\r\n", (unsigned)version);
+    return line.ptr != NULL ? line : STR("");
+}
+
+enum err object_get(struct admin_call *call, struct json_writer *writer)
+{
+    struct object object;
+    enum err const err = object_load(call, kind_of(call), call->params[0], &object);
+    if (err != ERR_OK)
+        return err;
+    call->headers = etag_line(call, object.version);
+    return object_put(call, writer, &object);
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+/* What If-Match and If-None-Match ask of the present version. */
+static enum err expected_version(struct admin_call *call, int64_t *expected)
+{
+    *expected = call->if_none_match ? OBJECT_ABSENT : OBJECT_ANY_VERSION;
+    struct str text = call->if_match;
+    if (text.len == 0 || str_eq(text, STR("*")))
+        return ERR_OK;
+    if (text.len > 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"')
+        text = str_make(text.ptr + 1, text.len - 2);
+    if (!str_to_i64(text, expected) || *expected <= 0 || *expected > UINT32_MAX)
+        return fault_param(&call->fault, ERR_HEADER_INVALID, "if-match",
+                           "If-Match is the ETag of the version that you have seen");
+    return ERR_OK;
+}
+
+/* Puts it into book and journal, and answers with it. */
+static enum err store_document(struct admin_call *call, struct json_writer *writer,
+                               struct object_change *change, const struct object *before)
+{
+    const struct admin_options *options = admin_options(call->admin);
+    uint32_t version = 0;
+    change->before = before != NULL ? before->text : (struct str){0};
+    change->origin = ORIGIN_RUNTIME;
+    enum err err = document_check(call, change);
+    if (err == ERR_OK)
+        err = book_objects_put(options->book, change, 1, &call->actor, &version, &call->fault);
+    if (err != ERR_OK)
+        return err;
+    options->changed(options->owner, change->kind);
+    struct object object;
+    if (!book_object_get(options->book, change->kind, change->id, call->arena, &object))
+        return ERR_NO_MEMORY;
+    object.text = change->text;
+    call->status = version == 1 ? 201 : 200;
+    call->headers = etag_line(call, version);
+    return object_put(call, writer, &object);
+}
+
+/* Its own id, or that of the customer, the user …; else a ULID. */
+static enum err new_id(struct admin_call *call, enum object_kind kind, struct str *id)
+{
+    enum err const err = document_id(call, kind, call->body, id);
+    if (err != ERR_OK || id->len > 0)
+        return err;
+    struct random random;
+    uint64_t seed;
+    char text[ULID_TEXT_BYTES];
+    random_secret(&seed, sizeof seed);
+    random_seed(&random, seed);
+    ulid_text(ulid_make(&random, clock_wall_us(admin_options(call->admin)->clock)), text);
+    *id = arena_copy(call->arena, str_make(text, sizeof text));
+    return id->ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* The body without `id`, as it is stored. */
+static enum err document_text(struct admin_call *call, struct str body, struct str *text)
+{
+    static const char *const names[] = {"id", NULL};
+    struct buf out;
+    buf_init(&out, OBJECT_TEXT_BYTES_MAX);
+    enum err err = json_without(body, names, call->arena, &out);
+    if (err == ERR_OK)
+        *text = arena_copy(call->arena, buf_view(&out));
+    buf_free(&out);
+    return err != ERR_OK ? err : text->ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err object_create(struct admin_call *call, struct json_writer *writer)
+{
+    struct object_change change = {.kind = kind_of(call), .expected = OBJECT_ABSENT};
+    enum err err = new_id(call, change.kind, &change.id);
+    if (err == ERR_OK)
+        err = document_text(call, call->body, &change.text);
+    return err == ERR_OK ? store_document(call, writer, &change, NULL) : err;
+}
+
+/* The document as it is now, if there is one. */
+static enum err load_before(struct admin_call *call, enum object_kind kind, struct str id,
+                            struct object *object, const struct object **before)
+{
+    *before = NULL;
+    if (book_object_get(admin_options(call->admin)->book, kind, id, call->arena, object)) {
+        enum err const err = object_load(call, kind, id, object);
+        if (err != ERR_OK)
+            return err;
+        *before = object;
+    }
+    return ERR_OK;
+}
+
+enum err object_replace(struct admin_call *call, struct json_writer *writer)
+{
+    struct object_change change = {.kind = kind_of(call), .id = call->params[0]};
+    struct object object;
+    const struct object *before;
+    enum err err = expected_version(call, &change.expected);
+    if (err == ERR_OK)
+        err = load_before(call, change.kind, change.id, &object, &before);
+    if (err == ERR_OK)
+        err = document_text(call, call->body, &change.text);
+    return err == ERR_OK ? store_document(call, writer, &change, before) : err;
+}
+
+/* One try: ERR_VERSION_CONFLICT when somebody wrote between reading and writing. */
+static enum err change_once(struct admin_call *call, struct json_writer *writer)
+{
+    struct object_change change = {.kind = kind_of(call), .id = call->params[0]};
+    struct object object;
+    struct buf out;
+    enum err err = expected_version(call, &change.expected);
+    if (err == ERR_OK)
+        err = object_load(call, change.kind, change.id, &object);
+    if (err != ERR_OK)
+        return err;
+    if (change.expected == OBJECT_ANY_VERSION)
+        change.expected = object.version;
+    buf_init(&out, OBJECT_TEXT_BYTES_MAX);
+    err = json_merge(object.text, call->body, call->arena, &out);
+    if (err == ERR_OK)
+        err = document_text(call, buf_view(&out), &change.text);
+    buf_free(&out);
+    if (err == ERR_OK)
+        err = schema_check(api_documents[change.kind], change.text, true, false, &call->fault);
+    return err == ERR_OK ? store_document(call, writer, &change, &object) : err;
+}
+
+enum err object_change(struct admin_call *call, struct json_writer *writer)
+{
+    enum err err = ERR_OK;
+    for (int tries = 0; tries < CHANGE_TRIES; tries++) {
+        call->fault = (struct fault){0};
+        err = change_once(call, writer);
+        if (err != ERR_VERSION_CONFLICT || call->if_match.len > 0)
+            break;
+    }
+    return err;
+}
+
+enum err object_delete(struct admin_call *call, struct json_writer *writer)
+{
+    struct object_change change = {.kind = kind_of(call), .id = call->params[0]};
+    struct object object;
+    uint32_t version;
+    enum err err = expected_version(call, &change.expected);
+    if (err == ERR_OK)
+        err = object_load(call, change.kind, change.id, &object);
+    if (err != ERR_OK)
+        return err;
+    change.customer_id = object.customer_id;
+    change.before = object.text;
+    change.origin = ORIGIN_RUNTIME;
+    err = delete_check(call, &change);
+    const struct admin_options *options = admin_options(call->admin);
+    if (err == ERR_OK)
+        err = book_objects_put(options->book, &change, 1, &call->actor, &version, &call->fault);
+    if (err != ERR_OK)
+        return err;
+    options->changed(options->owner, change.kind);
+    call->status = 204;
+    json_put_null(writer); /* a 204 has no body */
+    return json_write_end(writer);
+}

@@ -1,0 +1,20 @@
+/* objects_int.h - what the handlers of documents share. */
+#pragma once
+#include "admin/admin_int.h"
+
+enum { ADMIN_FLUSH_MS = 5000 };
+
+/* Until the database shows all that was written before. ERR_STORE_FAILED. */
+NODISCARD enum err admin_flush(struct admin_call *call);
+/* {"id": …, members of the document …, "version", "created_at", "updated_at", "origin"}; only the
+ * members of ?fields=a,b when that was asked. */
+NODISCARD enum err object_put(struct admin_call *call, struct json_writer *writer,
+                              const struct object *object);
+/* The id that a new document has by its nature or by its body; empty: any will do. */
+NODISCARD enum err document_id(struct admin_call *call, enum object_kind kind, struct str body,
+                               struct str *id);
+/* What it names exists, it belongs to the customer it says (set in the change), and what must not
+ * change has not. */
+NODISCARD enum err document_check(struct admin_call *call, struct object_change *change);
+/* Nothing needs it any more. */
+NODISCARD enum err delete_check(struct admin_call *call, const struct object_change *change);
