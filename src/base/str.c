@@ -6,12 +6,29 @@ static unsigned char lower(unsigned char byte)
     return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
 }
 
-bool str_eq_nocase(struct str a, struct str b)
+/* Eight bytes at once, A-Z made small: a carry into bit 7 says that a letter is at least A, and that
+ * it is beyond Z; bytes outside ASCII stay as they are. */
+static uint64_t lower_word(const char *at)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (lower((unsigned char)a.ptr[i]) != lower((unsigned char)b.ptr[i]))
+    uint64_t const ones = 0x0101010101010101u;
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    uint64_t const low = word & ones * 0x7f;
+    uint64_t const from_a = low + ones * (0x80 - 'A'), beyond_z = low + ones * (0x7f - 'Z');
+    return word | ((from_a ^ beyond_z) & ~word & ones * 0x80) >> 2;
+}
+
+bool str_same_nocase(const char *a, const char *b, size_t len)
+{
+    while (len >= 8) {
+        if (lower_word(a) != lower_word(b))
+            return false;
+        a += 8;
+        b += 8;
+        len -= 8;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
             return false;
     return true;
 }

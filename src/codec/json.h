@@ -64,5 +64,7 @@ bool json_plain_text(struct str value, struct str *text);
 /* Length in bytes of a string value's decoded text, without decoding; 0 for other types. */
 size_t json_text_len(struct str value);
 
+/* Is it an array with at least one element? Looks no further than that. */
+bool json_has_element(struct str array);
 /* Walks the elements of an array value: start with *at = 0; false at the end. */
 bool json_next(struct str array, size_t *at, struct str *element);

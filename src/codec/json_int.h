@@ -55,6 +55,25 @@ static inline const unsigned char *json_plain_end(const unsigned char *at, const
     return at;
 }
 
+/* The first quote or backslash from `at` on; `end` when there is none. */
+static inline const char *json_quote_or_slash(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    __m128i const quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    while (end - at >= 16) {
+        __m128i const bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        unsigned const mask = (unsigned)_mm_movemask_epi8(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        if (mask != 0)
+            return at + __builtin_ctz(mask);
+        at += 16;
+    }
+#endif
+    while (at < end && *at != '"' && *at != '\\')
+        at++;
+    return at;
+}
+
 /* The value of four hexadecimal digits, or -1. */
 static inline int json_hex4(const unsigned char *at)
 {

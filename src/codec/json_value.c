@@ -18,16 +18,12 @@ static const char *space_end(const char *at, const char *end)
 static const char *string_end(const char *start, const char *end)
 {
     const char *at = start;
-    while (at < end) {
-        const char *quote = memchr(at, '"', (size_t)(end - at));
-        if (!quote)
+    while ((at = json_quote_or_slash(at, end)) < end) {
+        if (*at == '"')
+            return at + 1;
+        if (end - at < 2)
             return NULL;
-        const char *slash = quote; /* an odd run of backslashes escapes the quote */
-        while (slash > at && slash[-1] == '\\')
-            slash--;
-        if ((quote - slash) % 2 == 0)
-            return quote + 1;
-        at = quote + 1;
+        at += 2; /* what is escaped does not end the string */
     }
     return NULL;
 }
@@ -348,4 +344,13 @@ bool json_next(struct str array, size_t *at, struct str *element)
     *element = str_make(first, (size_t)(last - first));
     *at = (size_t)(last - array.ptr);
     return true;
+}
+
+bool json_has_element(struct str array)
+{
+    if (json_type(array) != JSON_ARRAY)
+        return false;
+    const char *const end = array.ptr + array.len;
+    const char *const first = space_end(array.ptr + 1, end);
+    return first < end && *first != ']';
 }

@@ -117,6 +117,8 @@ enum err journal_replay(struct journal *journal, uint64_t from, journal_visit *v
             .payload = str_make(reader.segment->base + reader.offset + RECORD_HEAD_BYTES, payload)};
         if (head.lsn >= from)
             more = visit(owner, &record);
+        if (!more)
+            break; /* the next replay begins with what was not taken */
         reader.offset += record_size(payload);
         reader.lsn++;
     }

@@ -133,6 +133,21 @@ static const char *framing_judge(const struct said *said, struct answer_head *he
     return NULL;
 }
 
+/* Up to CR LF; text.len when there is none. */
+static size_t line_len(struct str text)
+{
+    size_t at = 0;
+    while (at < text.len) {
+        const char *feed = memchr(text.ptr + at, '\n', text.len - at);
+        if (feed == NULL)
+            break;
+        at = (size_t)(feed - text.ptr) + 1;
+        if (feed > text.ptr && feed[-1] == '\r')
+            return at - 2;
+    }
+    return text.len;
+}
+
 const char *answer_head_read(struct str text, struct answer_head *head)
 {
     struct said said = {0};
@@ -142,7 +157,7 @@ const char *answer_head_read(struct str text, struct answer_head *head)
     const char *problem = NULL;
     bool first = true;
     while (!problem) {
-        size_t const len = str_find(rest, STR("\r\n"));
+        size_t const len = line_len(rest);
         MUST(len < rest.len); /* the empty line ends the loop before */
         struct str const line = str_make(rest.ptr, len);
         rest = str_skip(rest, len + 2);
