@@ -18,7 +18,7 @@ _Static_assert((int)TEXT_BYTES_MAX >= (int)NAME_BYTES_MAX &&
 _Static_assert(POOL_COUNT <= 16, "pools are kept in a 16-bit mask");
 _Static_assert(LIMITER_COUNT <= 8, "limiters are kept in one byte");
 _Static_assert((int)METRIC_COUNT == 4 && (int)ROLE_COUNT <= 4 && (int)WINDOW_KIND_COUNT <= 8,
-               "kind, role and metric of a line share a byte");
+               "kind, role and metric of a line share a byte, but for its top bit");
 
 /* --- parts ----------------------------------------------------------------------------------- */
 static void put_usage(struct pack *pack, const struct usage *usage)
@@ -116,37 +116,53 @@ static size_t get_grants(struct unpack *unpack, struct record_grant_line *lines,
     return unpack->bad ? 0 : count;
 }
 
+/* Words of eight bytes: a call under a plan has a dozen lines, twice. What the line counts stands
+ * in the top byte of its start, which needs no more than 55 bits until the year 3111. */
+enum { LINE_WORDS = 4, LINE_WORDS_WHOLE = 5, LINE_START_BITS = 55 };
+
 static void put_windows(struct pack *pack, const struct record_window_line *lines, size_t count,
                         bool whole)
 {
     pack_number(pack, count);
     for (size_t i = 0; i < count; i++) {
-        pack_fixed(pack, (int64_t)lines[i].counter);
-        pack_byte(pack, (unsigned)lines[i].kind << 4 | (unsigned)lines[i].role << 2 |
-                            (unsigned)lines[i].metric);
-        pack_fixed(pack, lines[i].start_us);
-        pack_fixed(pack, lines[i].end_us);
-        pack_count(pack, lines[i].amount);
-        if (whole)
-            pack_count(pack, lines[i].used);
+        uint64_t const what =
+            (uint64_t)lines[i].kind << 4 | (uint64_t)lines[i].role << 2 | (uint64_t)lines[i].metric;
+        uint64_t const words[LINE_WORDS_WHOLE] = {
+            lines[i].counter,          what << LINE_START_BITS | (uint64_t)lines[i].start_us,
+            (uint64_t)lines[i].end_us, (uint64_t)lines[i].amount,
+            (uint64_t)lines[i].used,
+        };
+        if (lines[i].start_us < 0 || lines[i].start_us >> LINE_START_BITS != 0 ||
+            lines[i].amount < 0 || lines[i].used < 0)
+            pack->full = true; /* could not be read back */
+        pack_raw(pack, words, (whole ? LINE_WORDS_WHOLE : LINE_WORDS) * sizeof words[0]);
     }
+}
+
+static bool get_window(const unsigned char *bytes, struct record_window_line *line, bool whole)
+{
+    uint64_t words[LINE_WORDS_WHOLE] = {0};
+    memcpy(words, bytes, (whole ? LINE_WORDS_WHOLE : LINE_WORDS) * sizeof words[0]);
+    uint64_t const what = words[1] >> LINE_START_BITS;
+    line->counter = words[0];
+    line->kind = (enum window_kind)(what >> 4);
+    line->role = (enum window_role)(what >> 2 & 3);
+    line->metric = (enum metric)(what & 3);
+    line->start_us = (int64_t)(words[1] & (((uint64_t)1 << LINE_START_BITS) - 1));
+    line->end_us = (int64_t)words[2];
+    line->amount = (int64_t)words[3];
+    line->used = (int64_t)words[4];
+    return line->counter != 0 && line->kind < WINDOW_KIND_COUNT && line->role < ROLE_COUNT &&
+           line->end_us > line->start_us && line->amount >= 0 && line->used >= 0;
 }
 
 static size_t get_windows(struct unpack *unpack, struct record_window_line *lines, bool whole)
 {
     size_t const count = (size_t)unpack_count_max(unpack, RECORD_WINDOWS_MAX);
+    size_t const line_bytes = (whole ? LINE_WORDS_WHOLE : LINE_WORDS) * sizeof(uint64_t);
     for (size_t i = 0; i < count && !unpack->bad; i++) {
-        lines[i].counter = (uint64_t)unpack_fixed(unpack);
-        unsigned const what = unpack_byte(unpack, WINDOW_KIND_COUNT << 4);
-        lines[i].kind = (enum window_kind)(what >> 4);
-        lines[i].role = (enum window_role)(what >> 2 & 3);
-        lines[i].metric = (enum metric)(what & 3);
-        lines[i].start_us = unpack_fixed(unpack);
-        lines[i].end_us = unpack_fixed(unpack);
-        lines[i].amount = unpack_count(unpack);
-        lines[i].used = whole ? unpack_count(unpack) : 0;
-        if (lines[i].counter == 0 || lines[i].role >= ROLE_COUNT || lines[i].start_us < 0 ||
-            lines[i].end_us <= lines[i].start_us)
+        const unsigned char *bytes = unpack_raw(unpack, line_bytes);
+        if (bytes == NULL || !get_window(bytes, &lines[i], whole))
             unpack->bad = true;
     }
     return unpack->bad ? 0 : count;

@@ -60,6 +60,7 @@ void resolution_begin(struct resolution *resolution, const struct call *call,
     resolution->customer_whom = customer_whom;
     resolution->cell_whom = cell_whom;
     resolution->full = false;
+    resolution->edge_us = INT64_MAX;
     resolution->override_count = 0;
     resolution->count = 0;
     resolution->has_cell = false;
@@ -157,6 +158,10 @@ void resolution_cell(struct resolution *resolution, const struct cell *cell)
 void resolution_override(struct resolution *resolution, const struct override *override)
 {
     int64_t const now_us = resolution->call.now_us;
+    if (override->starts_us > now_us && override->starts_us < resolution->edge_us)
+        resolution->edge_us = override->starts_us;
+    if (override->expires_us > now_us && override->expires_us < resolution->edge_us)
+        resolution->edge_us = override->expires_us;
     if (override->starts_us != 0 && now_us < override->starts_us)
         return;
     if (override->expires_us != 0 && now_us >= override->expires_us)

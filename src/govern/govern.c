@@ -1,7 +1,7 @@
 /* govern.c - one call's verdict: gather, resolve, and put windows to the limits. */
 #include "govern/govern.h"
 #include "base/must.h"
-#include "govern/gather.h"
+#include "govern/recent.h"
 
 static struct govern_source source_of(const struct entry *entry)
 {
@@ -87,9 +87,15 @@ enum err govern_resolve(struct govern *govern, const struct govern_ask *ask,
     struct gathering gathering;
     struct resolution resolution;
     struct refusal refusal = {0};
+    char text[RECENT_ASK_BYTES_MAX];
+    struct str const said = {text, recent_ask(ask, text)};
     unsigned const number = slot_lock(govern);
     verdict->held = era_hold(govern, number);
     verdict->slot = number;
+    if (recent_find(govern, &govern->slots[number], said, ask->now_us, verdict)) {
+        slot_unlock(govern, number);
+        return ERR_OK;
+    }
     gather_who(&gathering, govern, ask);
     verdict_begin(verdict, &gathering);
     enum err err = gather_gates(&gathering, &refusal);
@@ -99,8 +105,10 @@ enum err govern_resolve(struct govern *govern, const struct govern_ask *ask,
         gather_rules(&gathering, &resolution);
         err = resolution_end(&resolution, &refusal);
     }
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         verdict_fill(verdict, &gathering, &govern->slots[number], &resolution);
+        recent_keep(govern, &govern->slots[number], said, &gathering, resolution.edge_us, verdict);
+    }
     slot_unlock(govern, number);
     if (err == ERR_OK)
         return ERR_OK;

@@ -40,6 +40,7 @@ struct slot {
         int unit_count;
         struct bounds bounds;
     } periods[PERIOD_CACHE];
+    struct recent *recent; /* recent.h; NULL until the first */
 };
 
 struct change {
@@ -54,6 +55,7 @@ struct govern {
     struct compiler compiler;
     struct index docs, nodes;
     size_t node_counts[NODE_KIND_COUNT];
+    uint64_t changes; /* commits so far */
     struct era *oldest, *current, *spare;
     struct change *pending;
     size_t pending_count, pending_room;

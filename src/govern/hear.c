@@ -141,6 +141,7 @@ static enum err commit(struct govern *govern, struct fault *fault)
         goto out;
     }
     lock_all(govern);
+    govern->changes++;
     swap_in(&govern->docs, &docs);
     swap_in(&govern->nodes, &nodes);
     err = apply(govern, &garbage);
@@ -289,7 +290,9 @@ void govern_free(struct govern *govern)
     zones_free(govern->compiler.zones);
     free(govern->compiler.scratch);
     pthread_mutex_destroy(&govern->compiling);
-    for (unsigned i = 0; i < SLOTS; i++)
+    for (unsigned i = 0; i < SLOTS; i++) {
+        free(govern->slots[i].recent);
         pthread_mutex_destroy(&govern->slots[i].lock);
+    }
     free(govern);
 }

@@ -19,25 +19,32 @@ static struct record_window_line const good_line = {.counter = 0x112233445566778
                                                     .end_us = 172800,
                                                     .amount = 5};
 
+/* The second word, least byte first: 86400 and, above 55 bits, kind, role and metric. */
+#define WHAT(kind, role, metric) ((kind) << 4 | (role) << 2 | (metric))
+#define START_OF(what)                                                                             \
+    {                                                                                              \
+        0x80, 0x51, 1, 0, 0, 0, ((what)&1) << 7, (what) >> 1                                       \
+    }
+
 static const struct line_row {
     const char *sentence;
-    size_t at; /* of the line: 8 bytes counter, one of kind, role and metric, 8 start, 8 end */
+    size_t at; /* of the line: words of 8 bytes: counter, start and what, end, amount */
     size_t len;
-    unsigned char bytes[8]; /* as pack.h writes them */
+    unsigned char bytes[8];
     bool good;
 } line_rows[] = {
     {"as it was written", 0, 0, {0}, true},
     {"counter 0", 0, 8, {0}, false},
-    {"a role that is not one", 8, 1, {WINDOW_DAY << 4 | ROLE_COUNT << 2 | METRIC_COST}, false},
-    {"the first kind, role and metric", 8, 1, {0}, true},
-    {"the last kind", 8, 1, {(WINDOW_KIND_COUNT - 1) << 4}, true},
-    {"a kind after the last", 8, 1, {WINDOW_KIND_COUNT << 4}, false},
-    {"every bit", 8, 1, {0xff}, false},
-    {"start before 1970", 9, 8, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false},
-    {"no length", 17, 8, {0x80, 0x51, 1}, false},
-    {"end before the start", 17, 8, {0x7f, 0x51, 1}, false},
-    {"a microsecond long", 17, 8, {0x81, 0x51, 1}, true},
-    {"a negative end", 17, 8, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false},
+    {"a role that is not one", 8, 8, START_OF(WHAT(WINDOW_DAY, ROLE_COUNT, METRIC_COST)), false},
+    {"the first kind, role and metric", 8, 8, START_OF(0), true},
+    {"the last kind", 8, 8, START_OF(WHAT(WINDOW_KIND_COUNT - 1, 0, 0)), true},
+    {"a kind after the last", 8, 8, START_OF(WHAT(WINDOW_KIND_COUNT, 0, 0)), false},
+    {"every bit", 8, 8, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false},
+    {"no length", 16, 8, {0x80, 0x51, 1}, false},
+    {"end before the start", 16, 8, {0x7f, 0x51, 1}, false},
+    {"a microsecond long", 16, 8, {0x81, 0x51, 1}, true},
+    {"a negative end", 16, 8, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false},
+    {"a negative amount", 24, 8, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false},
 };
 
 static void lines_that_cannot_be_are_refused(void **state)
