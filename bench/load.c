@@ -1,6 +1,7 @@
 /* load.c - the load generator: asks one chat endpoint over and over, and measures what comes back.
  *
- * usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES REQUESTS_MAX KEY
+ * usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES REQUESTS_MAX KEY [HEADERS]
+ *   HEADERS  more of them, each line ended by CR LF
  *   closed   each connection asks again as soon as it is answered
  *   open     RATE requests per second whatever happens; the time counts from when a request was
  *            due, so a proxy that stalls is not spared the requests that it held up
@@ -60,7 +61,7 @@ struct load {
 
 static struct load load;
 
-static void request_build(int body_bytes, const char *key)
+static void request_build(int body_bytes, const char *key, const char *headers)
 {
     bool const stream = load.mode == MODE_STREAMS || load.mode == MODE_IDLE;
     static const char format[] = "{\"model\":\"gpt-4o-mini\",%s\"max_tokens\":256,"
@@ -68,7 +69,8 @@ static void request_build(int body_bytes, const char *key)
                                  "\"content\":\"%s\"}]}";
     char *content = calloc(1, (size_t)body_bytes + 1);
     char *body = malloc((size_t)body_bytes + 256);
-    load.request = malloc((size_t)body_bytes + 1024);
+    size_t const request_room = (size_t)body_bytes + 1024 + strlen(headers);
+    load.request = malloc(request_room);
     if (content == NULL || body == NULL || load.request == NULL)
         die("malloc");
     const char *stream_field = stream ? "\"stream\":true," : "";
@@ -76,12 +78,12 @@ static void request_build(int body_bytes, const char *key)
     for (int i = 0; i < body_bytes - frame_bytes; i++)
         content[i] = (char)(i % 6 == 5 ? ' ' : 'a' + i % 26);
     int const bytes = snprintf(body, (size_t)body_bytes + 256, format, stream_field, content);
-    load.request_bytes = (size_t)snprintf(load.request, (size_t)body_bytes + 1024,
+    load.request_bytes = (size_t)snprintf(load.request, request_room,
                                           "POST /v1/chat/completions HTTP/1.1\r\n"
                                           "Host: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
                                           "Content-Type: application/json\r\nAccept: */*\r\n"
-                                          "User-Agent: bench\r\nContent-Length: %d\r\n\r\n%s",
-                                          load.port, key, bytes, body);
+                                          "User-Agent: bench\r\n%sContent-Length: %d\r\n\r\n%s",
+                                          load.port, key, headers, bytes, body);
     free(content);
     free(body);
 }
@@ -303,7 +305,7 @@ static void prepare(char **argv)
     int64_t const measured_ms = number_of(argv[4], 1, 3600000);
     int64_t const warmup_ms = number_of(argv[5], 0, 3600000);
     load.rate = number_of(argv[6], 1, 10000000);
-    request_build(number_of(argv[7], 1, 64 << 20), argv[9]);
+    request_build(number_of(argv[7], 1, 64 << 20), argv[9], argv[10] != NULL ? argv[10] : "");
     load.requests_max = number_of(argv[8], 0, 2000000000);
     load.connections = calloc((size_t)load.connection_count, sizeof *load.connections);
     load.epoll_fd = epoll_create1(0);
@@ -327,9 +329,9 @@ static void prepare(char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc != 10) {
+    if (argc != 10 && argc != 11) {
         fprintf(stderr, "usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES "
-                        "REQUESTS_MAX KEY\n");
+                        "REQUESTS_MAX KEY [HEADERS]\n");
         return 2;
     }
     files_raise();

@@ -18,7 +18,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 METHODS = ("get", "post", "put", "patch", "delete")
-SCOPES = ("read", "write", "money", "audit")
+SCOPES = ("read", "write", "money", "audit", "self")
 ACTIONS = {"list": ("get", ""), "create": ("post", ""), "get": ("get", "/{id}"), "replace": ("put", "/{id}"),
            "change": ("patch", "/{id}"), "delete": ("delete", "/{id}")}
 TYPES = {"null": "SCHEMA_NULL", "boolean": "SCHEMA_BOOLEAN", "integer": "SCHEMA_INTEGER", "number": "SCHEMA_NUMBER",

@@ -32,6 +32,8 @@ PROGRAMS = ROOT / "build" / "release" / "bench"
 WORK = ROOT / "build" / "bench"
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 KEY = "ck_test_bench0000000000000000000000"
+ADMIN = "admin-token-of-the-bench"
+CONTEXT = "x-cota-feature: chat\r\nx-cota-user: ana\r\n"  # what a governed call says about itself
 ALL_CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE = {ALL_CORES[-1]}
 LOAD_CORES = set(ALL_CORES[:1])
@@ -159,6 +161,34 @@ class Contender:
         command, environment = getattr(self, f"command_{self.name}")()
         self.program = Program(self.name, command, PROXY_CORE, self.port, environment)
         self.pid = self.program.process.pid
+        if self.name == "cota":
+            self.govern()
+
+    def govern(self):
+        """All of the governance at once: a plan with ten limits, included quota, a matrix, an override, a licence."""
+        windows = ["second", "minute", "hour", "day", "month"]
+        limits = [{"name": f"{metric}-{window}", "metric": metric, "window": window, "value": 10 ** 15, "mode": "hard"}
+                  for metric in ("requests", "tokens") for window in windows]
+        documents = {
+            "features/chat": {"type": "metered", "category": "chat", "name": {"en": "Chat"}},
+            "plans/bench": {"name": {"en": "Bench"}},
+            "plan-versions/bench-1": {
+                "plan": "bench", "number": 1, "status": "active", "interval": "month", "limits": limits,
+                "items": [{"feature": "*", "included": 1000, "metric": "requests", "reset": "month", "overage": "block", "overage_cap": None}]},
+            "plan-matrix/bench-chat": {"plan": "bench", "feature": "chat", "provider": "up", "profile": "*", "daily_limit": 10 ** 12,
+                                       "monthly_limit": 10 ** 12, "active": True, "origin": "default"},
+            "groups/promo": {"name": {"en": "Promotion"}, "priority": 1},
+            "group-members/promo-governed": {"group": "promo", "customer": "governed"},
+            "overrides/promo": {"scope": "group", "scope_id": "promo", "target": "limit", "selector": {"name": "requests-day"},
+                                "op": "multiply", "value": "2"},
+            "customer-profiles/governed": {"customer": "governed", "time_zone": "America/Sao_Paulo"},
+            "subscriptions/governed": {"customer": "governed", "plan_version": "bench-1", "status": "active"},
+            "licenses/governed": {"customer": "governed", "modules": ["ai"], "ai_enabled": True, "ai_token_limit": 10 ** 15, "status": "active"},
+        }
+        for path, body in documents.items():
+            request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/v1/{path}", json.dumps(body).encode(), method="PUT",
+                                             headers={"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/json"})
+            urllib.request.urlopen(request, timeout=10).read()
 
     def command_relay(self):
         self.stream_port = self.port
@@ -218,10 +248,15 @@ backend provider_streams
         return [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", path], None
 
     def command_cota(self):
-        path = WORK / "cota.yaml"
+        return self.command_plain("{id: governed, credit_usd: 1000000000, keys: [{name: bench, secret: \"%s\"}]}" % KEY)
+
+    def command_plain(self, customer="{id: free-for-all, unlimited: true, keys: [{name: bench, secret: \"%s\"}]}" % KEY):
+        """A customer that no plan governs; `cota` is the same with everything on."""
+        path = WORK / f"{self.name}.yaml"
         self.stream_port = self.port
         path.write_text(f"""listen: 127.0.0.1:{self.port}
-data_dir: {WORK}/cota-data
+admin_token: {ADMIN}
+data_dir: {WORK}/{self.name}-data
 workers: 1
 store: sqlite
 durability: group
@@ -231,7 +266,7 @@ providers:
 models:
   - {{name: gpt-4o-mini, provider: up, model: gpt-4o-mini, max_output_tokens: 16384, price: {{input: 0.15, output: 0.60, cached_input: 0.075}}}}
 customers:
-  - {{id: free-for-all, unlimited: true, keys: [{{name: bench, secret: "{KEY}"}}]}}
+  - {customer}
 """)
         environment = dict(os.environ, ENCRYPTION_KEY=base64.urlsafe_b64encode(os.urandom(32)).decode())
         return [self.binary, "serve", "-c", path], environment
@@ -239,7 +274,7 @@ customers:
     def rest(self):
         """Waits until the work that the load caused is done, so that all of it is counted."""
         time.sleep(0.1)
-        if self.name != "cota":
+        if self.name not in ("cota", "plain"):
             return
         deadline = time.monotonic() + REST_S
         while True:
@@ -277,7 +312,7 @@ class Sampler:
 def load(shape, name, port, requests_max=0, on_ready=None, ms=None):
     """Runs the load generator; its JSON. `on_ready` is called while idle streams are held."""
     command = [PROGRAMS / "bench_load", port, shape.mode, shape.connections, ms or shape.ms, shape.warmup_ms, shape.rate,
-               shape.body, requests_max, KEY]
+               shape.body, requests_max, KEY, *([CONTEXT] if name == "cota" else [])]
     process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CORES))
@@ -413,6 +448,14 @@ def show(shape, cost, summary):
     sys.stdout.flush()
 
 
+def stages(contender):
+    """{stage: ns} of the calls that Cota has timed since its start."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{contender.port}/metrics", timeout=10).read().decode()
+    samples = float(re.search(r"^cota_stage_samples_total (\S+)", text, re.M)[1])
+    spent = re.findall(r'^cota_stage_nanoseconds_total\{stage="(\w+)"\} (\S+)', text, re.M)
+    return {name: round(float(value) / max(samples, 1)) for name, value in spent}
+
+
 def goals(shapes):
     """The promises of the project that these figures can judge: (what, figure, limit)."""
     found = []
@@ -471,6 +514,10 @@ def bench(options, contenders):
         results = run_shape(shape, contenders, direct_port, rounds)
         cost, summary = summarize(shape, results)
         show(shape, cost, summary)
+        for contender in contenders:
+            if key == "chat_240" and contender.name in ("cota", "plain"):
+                report.setdefault("stage_ns", {})[contender.name] = timed = stages(contender)
+                print(f"{contender.name}: ns in each stage: " + ", ".join(f"{name} {value}" for name, value in timed.items()))
         report["shapes"][key], report["rounds"][key] = summary, results
     first = report["shapes"].get("chat_240", {})
     report["cpu_us_per_request"] = {name: round(entry["cpu_us_per_request"], 3) for name, entry in first.items()}
@@ -494,7 +541,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="the first shape alone, in under a minute")
     parser.add_argument("--rounds", type=int, help="of every shape")
     parser.add_argument("--shapes", help=f"some of {','.join(SHAPES)}")
-    parser.add_argument("--only", default="relay,nginx,haproxy,cota", help="contenders")
+    parser.add_argument("--only", default="relay,nginx,haproxy,cota", help="contenders; plain: Cota for a customer without a plan")
     parser.add_argument("--soak", type=int, metavar="MILLIONS", help="is RSS flat over so many million requests?")
     parser.add_argument("--binary", type=pathlib.Path, default=Contender.binary, help="the cota to measure")
     options = parser.parse_args()

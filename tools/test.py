@@ -188,6 +188,12 @@ SUITES = {  # in this order: what is quick and tells most comes first
     "e2e": script("tests/e2e/run.py", "--binary", COTA, needs=COTA),
     "governance": script("tests/e2e/governance.py", "--binary", COTA, needs=COTA),
     "governance-asan": script("tests/e2e/governance.py", "--binary", ASAN, needs=ASAN),
+    "identity": script("tests/e2e/identity.py", "--binary", COTA, needs=COTA),
+    "identity-asan": script("tests/e2e/identity.py", "--binary", ASAN, needs=ASAN),
+    "compat": script("tests/e2e/compat.py", "--binary", COTA, needs=COTA),
+    "compat-asan": script("tests/e2e/compat.py", "--binary", ASAN, needs=ASAN),
+    "files": script("tests/e2e/files.py", "--binary", COTA, needs=COTA),
+    "files-asan": script("tests/e2e/files.py", "--binary", ASAN, needs=ASAN),
     "e2e-asan": script("tests/e2e/run.py", "--binary", ASAN, needs=ASAN),
     "money": script("tests/money/run.py", "--binary", COTA, needs=COTA),
     "money-asan": script("tests/money/run.py", "--binary", ASAN, needs=ASAN),
@@ -196,6 +202,9 @@ SUITES = {  # in this order: what is quick and tells most comes first
     "hostile": script("tests/hostile/run.py", "--binary", COTA, needs=COTA),
     "hostile-asan": script("tests/hostile/run.py", "--binary", ASAN, needs=ASAN),
     "sdk": script("tests/sdk/run.sh", COTA, needs=COTA),
+    "sdk-typescript": script("tests/sdk/typescript.sh", COTA, needs=COTA),
+    "property": script("tests/property/run.sh", "--binary", COTA, needs=COTA),
+    "property-asan": script("tests/property/run.sh", "--binary", ASAN, "--runs", "30", needs=ASAN),
     "crash": script("tests/crash/run.py", "--binary", COTA, "--kills", "8", needs=COTA),
 }
 

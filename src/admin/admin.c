@@ -20,6 +20,8 @@ struct admin {
     admin_run *runs[API_OPERATION_COUNT];
 };
 
+static const char problem_type[] = "application/problem+json";
+
 static const struct handler {
     const char *name;
     admin_run *run;
@@ -81,26 +83,42 @@ void admin_free(struct admin *admin)
 }
 
 /* --- answers -------------------------------------------------------------------------------- */
-static void render_problem(struct admin_call *call)
+static void put_problem(struct buf *out, enum err err, const struct fault *fault)
 {
-    const struct err_row *row = err_row(call->err);
+    const struct err_row *row = err_row(err);
     struct json_writer writer;
-    buf_clear(&call->out);
-    json_write_start(&writer, &call->out);
+    buf_clear(out);
+    json_write_start(&writer, out);
     json_object_open(&writer);
     json_pair_text(&writer, "type", STR("about:blank"));
     json_pair_text(&writer, "title", row->text);
     json_pair_i64(&writer, "status", row->http);
     json_pair_text(&writer, "code", row->code);
-    if (call->fault.detail[0] != '\0')
-        json_pair_text(&writer, "detail", str_of(call->fault.detail));
-    if (call->fault.param[0] != '\0')
-        json_pair_text(&writer, "param", str_of(call->fault.param));
+    if (fault->detail[0] != '\0')
+        json_pair_text(&writer, "detail", str_of(fault->detail));
+    if (fault->param[0] != '\0')
+        json_pair_text(&writer, "param", str_of(fault->param));
     json_object_close(&writer);
     if (json_write_end(&writer) != ERR_OK)
-        buf_clear(&call->out);
-    call->status = row->http;
-    call->content_type = "application/problem+json";
+        buf_clear(out);
+}
+
+static void render_problem(struct admin_call *call)
+{
+    put_problem(&call->out, call->err, &call->fault);
+    call->status = err_row(call->err)->http;
+    call->content_type = problem_type;
+}
+
+void admin_refuse(struct arena *arena, const struct fault *fault, struct str *content_type,
+                  struct str *body)
+{
+    struct buf out;
+    buf_init(&out, ADMIN_ANSWER_BYTES_MAX);
+    put_problem(&out, fault->code, fault);
+    *content_type = str_of(problem_type);
+    *body = arena_copy(arena, buf_view(&out));
+    buf_free(&out);
 }
 
 static void call_free(struct admin_call *call)
@@ -298,6 +316,17 @@ static enum err check_path(struct admin_call *call)
     return err;
 }
 
+static bool is_repeated(struct str rest, struct str name)
+{
+    while (rest.len > 0) {
+        struct str const pair = str_make(rest.ptr, str_find(rest, STR("&")));
+        if (str_eq(str_make(pair.ptr, str_find(pair, STR("="))), name))
+            return true;
+        rest = str_skip(rest, pair.len + 1);
+    }
+    return false;
+}
+
 static enum err check_query(struct admin_call *call)
 {
     enum err err = ERR_OK;
@@ -309,6 +338,9 @@ static enum err check_query(struct admin_call *call)
         if (name.len > 0 && parameter == NULL)
             return fault_set(&call->fault, ERR_FIELD_INVALID, "there is no parameter \"%.*s\" here",
                              (int)(name.len < 60 ? name.len : 60), name.ptr);
+        if (parameter != NULL && is_repeated(str_skip(rest, end + 1), name))
+            return fault_param(&call->fault, ERR_FIELD_INVALID, parameter->name,
+                               "it is there twice");
         if (parameter != NULL) {
             struct str const text = admin_query(call, parameter->name);
             err = text.ptr != NULL ? check_parameter(call, parameter, text)
@@ -321,6 +353,20 @@ static enum err check_query(struct admin_call *call)
          err == ERR_OK && it->name != NULL; it++)
         if (it->required && it->place == API_IN_QUERY && admin_query(call, it->name).ptr == NULL)
             err = fault_param(&call->fault, ERR_FIELD_INVALID, it->name, "it must be given");
+    return err;
+}
+
+static enum err check_headers(struct admin_call *call)
+{
+    enum err err = ERR_OK;
+    const struct api_parameter *it = call->operation->parameters;
+    for (; err == ERR_OK && it->name != NULL; it++) {
+        struct str const text = it->place == API_IN_HEADER
+                                    ? http_header(call->exchange, str_of(it->name))
+                                    : (struct str){0};
+        if (text.ptr != NULL && check_parameter(call, it, text) != ERR_OK)
+            err = call->fault.code = ERR_HEADER_INVALID;
+    }
     return err;
 }
 
@@ -361,8 +407,29 @@ static void log_refused(struct admin *admin, struct http_exchange *exchange)
             field_int("refused", admin->refused));
 }
 
-static enum err check_token(struct admin *admin, struct http_exchange *exchange)
+/* A customer's own key opens what openapi.yaml gives the scope `self`, and nothing else. */
+static enum err check_key(struct admin_call *call, struct str secret)
 {
+    const struct key *key = NULL;
+    struct fault ignored = {0};
+    struct admin *admin = call->admin;
+    if (find_operation(call, http_head(call->exchange)) != ERR_OK ||
+        call->operation->scope != API_SCOPE_SELF)
+        return ERR_KEY_INVALID;
+    enum err const err = book_authenticate(admin->options.book, secret, &key, &ignored);
+    if (err != ERR_OK)
+        return err;
+    call->customer = customer_id(key_customer(key));
+    call->key_id = key_id(key);
+    MUST(call->customer.len > 0);
+    call->actor.actor = arena_printf(call->arena, "key:%.*s", STR_ARG(call->key_id));
+    return call->actor.actor.ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static enum err check_token(struct admin_call *call)
+{
+    struct admin *admin = call->admin;
+    struct http_exchange *exchange = call->exchange;
     if (http_is_local(exchange))
         return ERR_OK;
     struct str const given = http_header(exchange, STR("authorization"));
@@ -370,11 +437,15 @@ static enum err check_token(struct admin *admin, struct http_exchange *exchange)
     bool const bearer = given.len > scheme.len &&
                         str_eq_nocase(str_make(given.ptr, scheme.len), scheme) &&
                         http_header_count(exchange, STR("authorization")) == 1;
-    if (bearer &&
-        secret_equal(str_trim(str_skip(given, scheme.len)), secret_view(&admin->options.token)))
+    struct str const secret = bearer ? str_trim(str_skip(given, scheme.len)) : (struct str){0};
+    if (bearer && secret_equal(secret, secret_view(&admin->options.token)))
         return ERR_OK;
-    log_refused(admin, exchange);
-    return given.ptr == NULL ? ERR_KEY_MISSING : ERR_KEY_INVALID;
+    enum err err = given.ptr == NULL ? ERR_KEY_MISSING : ERR_KEY_INVALID;
+    if (bearer)
+        err = check_key(call, secret);
+    if (err != ERR_OK)
+        log_refused(admin, exchange);
+    return err;
 }
 
 static struct str header_copy(const struct admin_call *call, struct str name, size_t len_max)
@@ -387,14 +458,34 @@ static struct str header_copy(const struct admin_call *call, struct str name, si
     return copy.ptr != NULL ? copy : STR("");
 }
 
+/* Headers of `cota apply`, believed on the Unix socket only. */
+static void file_headers_read(struct admin_call *call)
+{
+    struct http_exchange *exchange = call->exchange;
+    call->local = http_is_local(exchange);
+    call->from_file =
+        call->local && str_eq(http_header(exchange, STR("x-cota-origin")), STR("file"));
+    call->dry_run = call->local && str_eq(http_header(exchange, STR("x-cota-dry-run")), STR("1"));
+}
+
+static struct str actor_name(struct admin_call *call)
+{
+    struct str const parts[] = {STR("file:"),
+                                header_copy(call, STR("x-cota-file"), ADMIN_TEXT_BYTES_MAX)};
+    if (!call->from_file)
+        return call->local ? STR("socket") : STR("token");
+    struct str const name = arena_concat(call->arena, parts, 2);
+    return name.ptr != NULL ? name : STR("file:");
+}
+
 /* Who writes: told from where and how, because one token may be in many hands. */
 static void actor_read(struct admin_call *call)
 {
-    bool const local = http_is_local(call->exchange);
     struct str const peer = arena_copy(call->arena, http_peer(call->exchange));
+    file_headers_read(call);
     call->actor = (struct object_actor){
-        .actor = local ? STR("socket") : STR("token"),
-        .address = local || peer.ptr == NULL ? STR("") : peer,
+        .actor = actor_name(call),
+        .address = call->local || peer.ptr == NULL ? STR("") : peer,
         .user_agent = header_copy(call, STR("user-agent"), ADMIN_TEXT_BYTES_MAX),
         .reason = header_copy(call, STR("x-cota-reason"), ADMIN_TEXT_BYTES_MAX),
         .request_id = header_copy(call, STR("x-request-id"), REQUEST_ID_BYTES_MAX),
@@ -435,13 +526,15 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange)
         return;
     }
     static const struct http_watcher watcher = {.on_gone = on_gone, .on_drain = on_drain};
-    call->err = check_token(admin, exchange);
+    call->err = check_token(call);
     if (call->err == ERR_OK)
         call->err = find_operation(call, http_head(exchange));
     if (call->err == ERR_OK)
         call->err = check_path(call);
     if (call->err == ERR_OK)
         call->err = check_query(call);
+    if (call->err == ERR_OK)
+        call->err = check_headers(call);
     if (call->err == ERR_OK)
         call->err = check_body(call);
     if (call->err != ERR_OK) {

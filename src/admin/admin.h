@@ -1,8 +1,9 @@
 /* admin.h - the management API: what an operator reads and changes at run time.
  *
  * What:  openapi.yaml over HTTP: on the Unix socket for whoever may open it, on TCP with the admin
- *        token. Handlers block (disk, database), so they run on libuv's thread pool, never on a
- * loop. Not:   serving (http/), the rules (book/), the configuration file (app hands in functions).
+ *        token, or with a customer's own key for what has the scope `self`. Handlers block (disk,
+ *        database), so they run on libuv's thread pool, never on a loop.
+ * Not:   serving (http/), the rules (book/), the configuration file (app hands in functions).
  * Errors: RFC 9457 problem+json with the codes of base/err.def.
  */
 #pragma once
@@ -16,6 +17,11 @@
 
 struct admin;
 
+struct admin_model {
+    struct str name, provider;
+};
+typedef bool admin_model_visit(void *owner, const struct admin_model *model); /* false: stop */
+
 struct admin_options {
     struct book *book;
     struct store *store; /* read only */
@@ -28,13 +34,18 @@ struct admin_options {
     enum err (*reload)(void *owner, struct fault *fault);
     void (*changed)(void *owner, enum object_kind kind);     /* a document was written or deleted */
     void (*status)(void *owner, struct json_writer *writer); /* members of an open object */
+    /* All that can be called now, in the order of the catalogue. */
+    void (*models)(void *owner, admin_model_visit *visit, void *visitor);
 };
 
 /* NULL: no memory. */
 struct admin *admin_new(const struct admin_options *options);
-bool admin_owns(struct str path); /* "/api/v1/…" */
+bool admin_owns(struct str path); /* "/api/…": v1 and the addresses of the five source systems */
 /* On the exchange's loop; leads to a reply. */
 void admin_handle(struct admin *admin, struct http_exchange *exchange);
+/* What the server refuses by itself, as the API says errors; written into the arena. */
+void admin_refuse(struct arena *arena, const struct fault *fault, struct str *content_type,
+                  struct str *body);
 /* Calls that run on the pool right now; any thread. */
 size_t admin_running(const struct admin *admin);
 int64_t admin_refused(const struct admin *admin); /* bad tokens so far */

@@ -15,8 +15,12 @@ struct admin_call {
     struct str params[API_PATH_PARAMETERS_MAX]; /* decoded path parameters, in order */
     struct json_object object;                  /* members of the body */
     struct object_actor actor;                  /* who writes, for the audit trail */
+    struct str customer, key_id; /* a customer's own key called; empty: the operator did */
     struct str if_match;
     bool if_none_match; /* If-None-Match: * */
+    bool local;         /* came over the Unix socket */
+    bool from_file;     /* `cota apply` writes: what it writes belongs to a file */
+    bool dry_run;       /* look, but write nothing; what it names is checked by the caller */
     uv_work_t work;
     bool started; /* the head of a streamed answer is out */
     bool gone;    /* the client is */

@@ -1,5 +1,5 @@
 /* object_text.c - a document as the API shows it, the id it gets, and what it may name. */
-#include "admin/objects_int.h"
+#include "admin/compat_int.h"
 #include "codec/json_merge.h"
 
 /* --- showing --------------------------------------------------------------------------------- */
@@ -42,22 +42,37 @@ static enum err put_members(struct admin_call *call, struct json_writer *writer,
     return err;
 }
 
+/* What the licence gives in the end: its own limit, or the plan's. */
+static void put_token_limit(struct admin_call *call, struct json_writer *writer, struct str text)
+{
+    int64_t const limit = license_token_limit(call, text);
+    json_key(writer, "ai_token_limit_effective");
+    if (limit < 0)
+        json_put_null(writer);
+    else
+        json_put_i64(writer, limit);
+}
+
 enum err object_put(struct admin_call *call, struct json_writer *writer,
                     const struct object *object)
 {
     struct str const fields = admin_query(call, "fields");
+    struct str const origin = object->origin == ORIGIN_FILE ? STR("file") : STR("runtime");
     json_object_open(writer);
     json_pair_text(writer, "id", object->id);
     if (is_wanted(fields, STR("version")))
         json_pair_i64(writer, "version", object->version);
     enum err const err = put_members(call, writer, fields, object->text);
+    if (object->kind == OBJECT_LICENSE && is_wanted(fields, STR("ai_token_limit_effective")))
+        put_token_limit(call, writer, object->text);
     if (is_wanted(fields, STR("created_at")))
         admin_put_instant(writer, "created_at", object->created_us);
     if (is_wanted(fields, STR("updated_at")))
         admin_put_instant(writer, "updated_at", object->updated_us);
     if (object->kind != OBJECT_MATRIX_CELL) /* whose own member of that name means another thing */
-        put_text(writer, fields, "origin",
-                 object->origin == ORIGIN_FILE ? STR("file") : STR("runtime"));
+        put_text(writer, fields, "origin", origin);
+    else
+        put_text(writer, fields, "document_origin", origin);
     json_object_close(writer);
     if (err != ERR_OK)
         return err;
@@ -103,13 +118,9 @@ static const struct reference {
     const char *member;
     enum object_kind to;
 } references[] = {
-    {OBJECT_MODEL, "provider", OBJECT_PROVIDER},
-    {OBJECT_PLAN_VERSION, "plan", OBJECT_PLAN},
-    {OBJECT_FEATURE_PROVIDER, "feature", OBJECT_FEATURE},
-    {OBJECT_MATRIX_CELL, "plan", OBJECT_PLAN},
-    {OBJECT_MATRIX_CELL, "feature", OBJECT_FEATURE},
-    {OBJECT_GROUP_MEMBER, "group", OBJECT_GROUP},
-    {OBJECT_SUBSCRIPTION, "plan_version", OBJECT_PLAN_VERSION},
+#define X(from, member, to) {OBJECT_##from, member, OBJECT_##to},
+#include "admin/references.def"
+#undef X
 };
 enum { REFERENCE_COUNT = sizeof references / sizeof references[0] };
 
@@ -124,7 +135,7 @@ static enum err references_check(struct admin_call *call, const struct object_ch
     struct object object;
     for (size_t i = 0; i < REFERENCE_COUNT; i++) {
         const struct reference *row = &references[i];
-        if (row->from != change->kind)
+        if (row->from != change->kind || call->dry_run)
             continue;
         struct str const id = member_text(call, change->text, row->member);
         if (id.len > 0 &&

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "codec/json_merge.h"
 
-enum { CHANGE_TRIES = 8 };
+enum { CHANGE_TRIES = OBJECT_TRIES };
 
 static enum object_kind kind_of(const struct admin_call *call)
 {
@@ -37,9 +37,8 @@ static bool keep_row(void *owner, const struct object_row *row)
     return true;
 }
 
-/* With its text, wherever that is. ERR_NOT_FOUND. */
-static enum err object_load(struct admin_call *call, enum object_kind kind, struct str id,
-                            struct object *object)
+enum err object_load(struct admin_call *call, enum object_kind kind, struct str id,
+                     struct object *object)
 {
     const struct admin_options *options = admin_options(call->admin);
     const struct object_kind_row *row = object_kind_row(kind);
@@ -94,6 +93,28 @@ static enum err expected_version(struct admin_call *call, int64_t *expected)
     return ERR_OK;
 }
 
+/* What a file manages is changed in the file, or on the Unix socket by whoever may open it. */
+static enum err origin_check(struct admin_call *call, const struct object *before)
+{
+    if (call->local || before == NULL || before->origin != ORIGIN_FILE)
+        return ERR_OK;
+    return fault_set(&call->fault, ERR_CONFLICT,
+                     "it is managed by a file: change it there, then run cota apply");
+}
+
+/* A dry run ends here, as the write would: the version is the one expected, nothing is written. */
+static enum err answer_dry(struct admin_call *call, struct json_writer *writer,
+                           const struct object_change *change, const struct object *before)
+{
+    if (change->expected == OBJECT_ABSENT && before != NULL)
+        return fault_set(&call->fault, ERR_CONFLICT, "it is there already");
+    if (change->expected > 0 && (before == NULL || before->version != change->expected))
+        return fault_set(&call->fault, ERR_VERSION_CONFLICT, "it is not at the version expected");
+    call->status = 204;
+    json_put_null(writer); /* a 204 has no body */
+    return json_write_end(writer);
+}
+
 /* Puts it into book and journal, and answers with it. */
 static enum err store_document(struct admin_call *call, struct json_writer *writer,
                                struct object_change *change, const struct object *before)
@@ -101,8 +122,12 @@ static enum err store_document(struct admin_call *call, struct json_writer *writ
     const struct admin_options *options = admin_options(call->admin);
     uint32_t version = 0;
     change->before = before != NULL ? before->text : (struct str){0};
-    change->origin = ORIGIN_RUNTIME;
-    enum err err = document_check(call, change);
+    change->origin = call->from_file ? ORIGIN_FILE : ORIGIN_RUNTIME;
+    enum err err = origin_check(call, before);
+    if (err == ERR_OK)
+        err = document_check(call, change);
+    if (err == ERR_OK && call->dry_run)
+        return answer_dry(call, writer, change, before);
     if (err == ERR_OK)
         err = book_objects_put(options->book, change, 1, &call->actor, &version, &call->fault);
     if (err != ERR_OK)
@@ -118,9 +143,10 @@ static enum err store_document(struct admin_call *call, struct json_writer *writ
 }
 
 /* Its own id, or that of the customer, the user …; else a ULID. */
-static enum err new_id(struct admin_call *call, enum object_kind kind, struct str *id)
+static enum err new_id(struct admin_call *call, enum object_kind kind, struct str body,
+                       struct str *id)
 {
-    enum err const err = document_id(call, kind, call->body, id);
+    enum err const err = document_id(call, kind, body, id);
     if (err != ERR_OK || id->len > 0)
         return err;
     struct random random;
@@ -146,13 +172,19 @@ static enum err document_text(struct admin_call *call, struct str body, struct s
     return err != ERR_OK ? err : text->ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
 }
 
+enum err object_new(struct admin_call *call, struct json_writer *writer, enum object_kind kind,
+                    struct str body)
+{
+    struct object_change change = {.kind = kind, .expected = OBJECT_ABSENT};
+    enum err err = new_id(call, kind, body, &change.id);
+    if (err == ERR_OK)
+        err = document_text(call, body, &change.text);
+    return err == ERR_OK ? store_document(call, writer, &change, NULL) : err;
+}
+
 enum err object_create(struct admin_call *call, struct json_writer *writer)
 {
-    struct object_change change = {.kind = kind_of(call), .expected = OBJECT_ABSENT};
-    enum err err = new_id(call, change.kind, &change.id);
-    if (err == ERR_OK)
-        err = document_text(call, call->body, &change.text);
-    return err == ERR_OK ? store_document(call, writer, &change, NULL) : err;
+    return object_new(call, writer, kind_of(call), call->body);
 }
 
 /* The document as it is now, if there is one. */
@@ -169,40 +201,64 @@ static enum err load_before(struct admin_call *call, enum object_kind kind, stru
     return ERR_OK;
 }
 
+/* S1's clients send the members that they know and not whose licence it is: the others stay, so
+ * that no licence loses its end. */
+static enum err license_replace(struct admin_call *call, struct json_writer *writer)
+{
+    enum err const err = object_change(call, writer);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    call->fault = (struct fault){0};
+    return fault_param(&call->fault, ERR_FIELD_INVALID, "customer",
+                       "a licence that is not there yet must say whose it is");
+}
+
 enum err object_replace(struct admin_call *call, struct json_writer *writer)
 {
     struct object_change change = {.kind = kind_of(call), .id = call->params[0]};
     struct object object;
     const struct object *before;
     enum err err = expected_version(call, &change.expected);
+    if (err == ERR_OK && change.kind == OBJECT_LICENSE &&
+        json_get(&call->object, STR("customer")).ptr == NULL)
+        return license_replace(call, writer);
     if (err == ERR_OK)
         err = load_before(call, change.kind, change.id, &object, &before);
     if (err == ERR_OK)
         err = document_text(call, call->body, &change.text);
-    return err == ERR_OK ? store_document(call, writer, &change, before) : err;
+    if (err == ERR_OK)
+        err = store_document(call, writer, &change, before);
+    if (err == ERR_CONFLICT && call->if_none_match) /* what was asked for is that there is none */
+        err = fault_set(&call->fault, ERR_VERSION_CONFLICT, "it exists already");
+    return err;
 }
 
-/* One try: ERR_VERSION_CONFLICT when somebody wrote between reading and writing. */
-static enum err change_once(struct admin_call *call, struct json_writer *writer)
+enum err object_merge(struct admin_call *call, struct json_writer *writer,
+                      const struct object *object, struct str patch)
 {
-    struct object_change change = {.kind = kind_of(call), .id = call->params[0]};
-    struct object object;
+    struct object_change change = {.kind = object->kind, .id = object->id};
     struct buf out;
     enum err err = expected_version(call, &change.expected);
-    if (err == ERR_OK)
-        err = object_load(call, change.kind, change.id, &object);
     if (err != ERR_OK)
         return err;
     if (change.expected == OBJECT_ANY_VERSION)
-        change.expected = object.version;
+        change.expected = object->version;
     buf_init(&out, OBJECT_TEXT_BYTES_MAX);
-    err = json_merge(object.text, call->body, call->arena, &out);
+    err = json_merge(object->text, patch, call->arena, &out);
     if (err == ERR_OK)
         err = document_text(call, buf_view(&out), &change.text);
     buf_free(&out);
     if (err == ERR_OK)
         err = schema_check(api_documents[change.kind], change.text, true, false, &call->fault);
-    return err == ERR_OK ? store_document(call, writer, &change, &object) : err;
+    return err == ERR_OK ? store_document(call, writer, &change, object) : err;
+}
+
+/* One try: ERR_VERSION_CONFLICT when somebody wrote between reading and writing. */
+static enum err change_once(struct admin_call *call, struct json_writer *writer)
+{
+    struct object object;
+    enum err const err = object_load(call, kind_of(call), call->params[0], &object);
+    return err == ERR_OK ? object_merge(call, writer, &object, call->body) : err;
 }
 
 enum err object_change(struct admin_call *call, struct json_writer *writer)
@@ -229,8 +285,12 @@ enum err object_delete(struct admin_call *call, struct json_writer *writer)
         return err;
     change.customer_id = object.customer_id;
     change.before = object.text;
-    change.origin = ORIGIN_RUNTIME;
-    err = delete_check(call, &change);
+    change.origin = call->from_file ? ORIGIN_FILE : ORIGIN_RUNTIME;
+    err = origin_check(call, &object);
+    if (err == ERR_OK && call->dry_run)
+        return answer_dry(call, writer, &change, &object);
+    if (err == ERR_OK)
+        err = delete_check(call, &change);
     const struct admin_options *options = admin_options(call->admin);
     if (err == ERR_OK)
         err = book_objects_put(options->book, &change, 1, &call->actor, &version, &call->fault);

@@ -13,3 +13,6 @@ NODISCARD enum err apply_catalog(const struct config *config, struct clock *cloc
  * credit is granted once per customer. Items made at run time are left alone. */
 NODISCARD enum err apply_customers(const struct config *config, struct book *book,
                                    struct fault *fault);
+/* Who may call with a JWT; *verifier NULL: nobody. ERR_CONFIG_INVALID: the keys cannot be read. */
+NODISCARD enum err apply_verifier(const struct config *config, struct verifier **verifier,
+                                  struct fault *fault);

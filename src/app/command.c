@@ -109,7 +109,8 @@ int command_ask(const struct invocation *invocation, const char *method, struct 
     buf_init(answer, ANSWER_BYTES_MAX);
     if (!command_data_dir(invocation, data_dir))
         return EXIT_CODE_USAGE;
-    struct control_request const request = {data_dir, method, path, body};
+    struct control_request const request = {
+        .data_dir = data_dir, .method = method, .path = path, .body = body};
     enum err const err = control_call(&request, gather, answer, &status, &fault);
     if (err != ERR_OK) {
         cli_complain("%s%s", fault.detail,

@@ -197,7 +197,8 @@ int command_usage(const struct invocation *invocation)
     start_printer(&printer, invocation);
     enum err err = make_path(invocation, printer.format, &path);
     if (err == ERR_OK) {
-        struct control_request const request = {data_dir, "GET", buf_view(&path), STR("")};
+        struct control_request const request = {
+            .data_dir = data_dir, .method = "GET", .path = buf_view(&path)};
         err = control_call(&request, on_piece, &printer, &status, &fault);
     }
     int code = command_exit_code(status);

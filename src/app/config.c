@@ -408,7 +408,7 @@ enum err config_parse(struct str text, const struct config_door *door, struct ar
     return report->count > 0 ? ERR_CONFIG_INVALID : ERR_OK;
 }
 
-static enum err read_file(const char *path, struct buf *text)
+enum err config_read_file(const char *path, struct buf *text)
 {
     int const file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     enum err err = file < 0 ? ERR_NOT_FOUND : ERR_OK;
@@ -437,7 +437,7 @@ enum err config_load(const char *path, struct arena *arena, struct config **conf
     struct buf text;
     buf_init(&text, CONFIG_BYTES_MAX + 16384);
     errno = 0;
-    enum err err = read_file(path, &text);
+    enum err err = config_read_file(path, &text);
     if (err == ERR_OK) {
         err = config_parse(buf_view(&text), config_door_system(), arena, config, report);
     } else {

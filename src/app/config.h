@@ -43,6 +43,14 @@ struct config_log {
 struct config_disconnect {
     int64_t drain_ms;
 };
+struct config_claims {
+    struct str customer, user, profile, groups;
+};
+struct config_jwt {
+    struct str secret, public_key_file, jwks_file, issuer, audience, customer;
+    int64_t skew_seconds, age_max_seconds;
+    struct config_claims claims;
+};
 struct config_timeouts {
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 };
@@ -93,6 +101,7 @@ struct config {
     struct config_tls tls;
     struct config_log log;
     struct config_disconnect on_disconnect;
+    struct config_jwt jwt;
     struct config_list providers, models, customers;
 };
 

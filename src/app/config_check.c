@@ -175,11 +175,28 @@ static void check_file(struct config_problems *problems, const struct config *co
     }
 }
 
+static void check_jwt(struct config_problems *problems, const struct config *config)
+{
+    const struct config_jwt *jwt = &config->jwt;
+    const struct str *rules[] = {&jwt->issuer, &jwt->audience, &jwt->customer};
+    bool const has_key = jwt->secret.ptr || jwt->public_key_file.ptr || jwt->jwks_file.ptr;
+    for (size_t i = 0; !has_key && i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i]->ptr != NULL) {
+            config_problem_at(problems, rules[i], NULL,
+                              "jwt needs a secret, a public_key_file or a jwks_file");
+            break;
+        }
+    if (jwt->customer.ptr != NULL && !is_id(jwt->customer))
+        config_problem_at(problems, &jwt->customer, NULL,
+                          "customer may have letters, digits and . _ - : @");
+}
+
 void config_check(struct config_problems *problems, const struct config *config)
 {
     struct map providers;
     map_init(&providers);
     check_file(problems, config);
+    check_jwt(problems, config);
     check_providers(problems, config, &providers);
     check_models(problems, config, &providers);
     check_customers(problems, config);

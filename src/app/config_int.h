@@ -24,5 +24,8 @@ void config_problem(struct config_problems *problems, unsigned line, unsigned co
 void config_problem_at(struct config_problems *problems, const void *field,
                        const struct config_item *item, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Appends a file; ERR_NOT_FOUND, ERR_TOO_LARGE (a step before the buffer's limit), ERR_NO_MEMORY;
+ * errno says why. */
+NODISCARD enum err config_read_file(const char *path, struct buf *text);
 /* References, doubles, and what belongs together. */
 void config_check(struct config_problems *problems, const struct config *config);

@@ -73,9 +73,10 @@ static enum err send_request(int file, const struct control_request *request)
     buf_init(&head, HEAD_BYTES);
     enum err err = buf_printf(&head,
                               "%s %.*s HTTP/1.1\r\nHost: cota\r\nConnection: close\r\n"
-                              "Content-Length: %zu\r\n%s\r\n",
+                              "Content-Length: %zu\r\n%s%.*s\r\n",
                               request->method, STR_ARG(request->path), request->body.len,
-                              request->body.len ? "Content-Type: application/json\r\n" : "");
+                              request->body.len ? "Content-Type: application/json\r\n" : "",
+                              STR_ARG(request->headers));
     if (err == ERR_OK && (!send_all(file, buf_view(&head)) || !send_all(file, request->body)))
         err = ERR_UPSTREAM_CUT;
     buf_free(&head);

@@ -8,8 +8,9 @@
 
 struct control_request {
     const char *data_dir, *method;
-    struct str path; /* with query, encoded */
-    struct str body; /* JSON, may be empty */
+    struct str path;    /* with query, encoded */
+    struct str body;    /* JSON, may be empty */
+    struct str headers; /* more lines, each ended by CR LF; may be empty */
 };
 
 /* Pieces of the body; `status` is the answer's. False stops reading. */

@@ -115,9 +115,13 @@ static enum err open_gateway(struct daemon *daemon, struct fault *fault)
     if (daemon->gateway == NULL)
         return fault_set(fault, ERR_NO_MEMORY, "no memory for the gateway");
     daemon->catalog_config = daemon->config;
-    enum err const err = daemon_catalog_build(daemon, fault);
+    struct verifier *verifier = NULL;
+    enum err err = daemon_catalog_build(daemon, fault);
+    if (err == ERR_OK)
+        err = apply_verifier(daemon->config, &verifier, fault);
     if (err != ERR_OK)
         return err;
+    gateway_verifier_swap(daemon->gateway, verifier);
     struct admin_options const admin = {.book = daemon->book,
                                         .store = daemon->store,
                                         .projector = daemon->projector,
@@ -127,7 +131,8 @@ static enum err open_gateway(struct daemon *daemon, struct fault *fault)
                                         .owner = daemon,
                                         .reload = daemon_reload,
                                         .changed = documents_changed,
-                                        .status = daemon_status};
+                                        .status = daemon_status,
+                                        .models = daemon_models};
     daemon->admin = admin_new(&admin);
     return daemon->admin ? ERR_OK : fault_set(fault, ERR_NO_MEMORY, "no memory");
 }

@@ -115,6 +115,7 @@ enum err daemon_reload(void *owner, struct fault *fault); /* any thread but a lo
 /* The catalogue again, from the file in force and the documents as they are now. */
 NODISCARD enum err daemon_catalog_build(struct daemon *daemon, struct fault *fault);
 void daemon_status(void *owner, struct json_writer *writer);
+void daemon_models(void *owner, admin_model_visit *visit, void *visitor);
 
 /* maintenance.c */
 NODISCARD enum err maintenance_start(struct daemon *daemon, struct fault *fault);

@@ -56,6 +56,20 @@ static void put_gateway(struct metrics *metrics, struct daemon *daemon)
             it.upstream_failures);
 }
 
+/* Of a sample of the calls: their sum divided by their number is what a stage costs. */
+static void put_stages(struct metrics *metrics, struct daemon *daemon)
+{
+    struct gateway_figures it = {0};
+    gateway_figures(daemon->gateway, &it);
+    counter(metrics, "cota_stage_samples", "calls whose stages were timed", it.sampled);
+    family(metrics, "cota_stage_nanoseconds", "counter", "time that timed calls spent in a stage");
+    for (size_t i = 0; i < gateway_stage_count(); i++) {
+        char label[48];
+        snprintf(label, sizeof label, "{stage=\"%s\"}", gateway_stage_name(i));
+        value(metrics, "cota_stage_nanoseconds_total", label, it.stage_ns[i]);
+    }
+}
+
 static void put_book(struct metrics *metrics, struct daemon *daemon)
 {
     struct book_figures it = {0};
@@ -128,6 +142,7 @@ enum err metrics_render(struct daemon *daemon, struct buf *out)
     gauge(&metrics, "cota_start_time_seconds", "when the daemon started, since 1970",
           daemon->started_us / 1000000);
     put_gateway(&metrics, daemon);
+    put_stages(&metrics, daemon);
     put_book(&metrics, daemon);
     put_journal(&metrics, daemon);
     put_projection(&metrics, daemon);

@@ -7,6 +7,8 @@ typedef struct config type_FILE;
 typedef struct config_tls type_TLS;
 typedef struct config_log type_LOG;
 typedef struct config_disconnect type_DISCONNECT;
+typedef struct config_jwt type_JWT;
+typedef struct config_claims type_CLAIMS;
 typedef struct config_provider type_PROVIDER;
 typedef struct config_timeouts type_TIMEOUTS;
 typedef struct config_model type_MODEL;
@@ -65,6 +67,7 @@ static const struct option options[] = {
 static const size_t bytes_of[SECTION_COUNT] = {
     [SECTION_FILE] = sizeof(type_FILE),         [SECTION_TLS] = sizeof(type_TLS),
     [SECTION_LOG] = sizeof(type_LOG),           [SECTION_DISCONNECT] = sizeof(type_DISCONNECT),
+    [SECTION_JWT] = sizeof(type_JWT),           [SECTION_CLAIMS] = sizeof(type_CLAIMS),
     [SECTION_PROVIDER] = sizeof(type_PROVIDER), [SECTION_TIMEOUTS] = sizeof(type_TIMEOUTS),
     [SECTION_MODEL] = sizeof(type_MODEL),       [SECTION_PRICE] = sizeof(type_PRICE),
     [SECTION_CUSTOMER] = sizeof(type_CUSTOMER), [SECTION_KEY] = sizeof(type_KEY),

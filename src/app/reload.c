@@ -86,15 +86,20 @@ static enum err put_in_force(struct daemon *daemon, const struct config *config,
                              struct fault *fault)
 {
     struct catalog *catalog = NULL;
+    struct verifier *verifier = NULL;
     enum err err = catalog_build(daemon, config, &catalog, fault);
+    if (err == ERR_OK)
+        err = apply_verifier(config, &verifier, fault);
     if (err == ERR_OK)
         err = apply_customers(config, daemon->book, fault);
     if (err != ERR_OK) {
         catalog_unref(catalog);
+        verifier_unref(verifier);
         LOG(reload_refused, field_text("problems", fault->detail));
         return err;
     }
     gateway_catalog_swap(daemon->gateway, catalog);
+    gateway_verifier_swap(daemon->gateway, verifier);
     log_level_set((enum log_level)config->log.level);
     report_ignored(daemon->config, config);
     LOG(reloaded, field_int("providers", (int64_t)config->providers.count),
@@ -139,6 +144,20 @@ enum err daemon_reload(void *owner, struct fault *fault)
     enum err const err = reload(daemon, file, fault);
     pthread_mutex_unlock(&daemon->reload_lock);
     return err;
+}
+
+void daemon_models(void *owner, admin_model_visit *visit, void *visitor)
+{
+    struct daemon *daemon = owner;
+    struct catalog *catalog = gateway_catalog(daemon->gateway);
+    size_t const count = catalog != NULL ? catalog_model_count(catalog) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct model *model = catalog_model_at(catalog, i);
+        struct admin_model const shown = {.name = model->name, .provider = model->provider->name};
+        if (!visit(visitor, &shown))
+            break;
+    }
+    catalog_unref(catalog);
 }
 
 void daemon_status(void *owner, struct json_writer *writer)

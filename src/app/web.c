@@ -203,8 +203,10 @@ static void on_refuse(void *context, struct arena *arena, const struct http_head
                       const struct fault *fault, struct str *content_type, struct str *body)
 {
     (void)context;
-    (void)head;
-    gateway_refuse(arena, fault, content_type, body);
+    if (head != NULL && admin_owns(head->path))
+        admin_refuse(arena, fault, content_type, body);
+    else
+        gateway_refuse(arena, fault, content_type, body);
 }
 
 void web_app(struct http_app *app, void *context, bool control)

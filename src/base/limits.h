@@ -76,6 +76,8 @@ enum {
     JWT_KEYS_MAX = 32, /* of one ring; a token without a key id may try them all */
     JWT_KEY_ID_BYTES_MAX = 256,
     JWT_KEY_TEXT_BYTES_MAX = 256 << 10, /* a PEM or a JWK Set */
+    JWT_CACHE_SLOTS = 1024,             /* verified tokens remembered, per worker */
+    JWT_CACHE_TEXT_BYTES_MAX = 4 << 10, /* what one of them says; more is not remembered */
 
     /* memory of one request */
     REQUEST_ARENA_BYTES = 64 << 20,
@@ -143,6 +145,14 @@ enum {
     /* config */
     CONFIG_BYTES_MAX = 8 << 20,
     CONFIG_DEPTH_MAX = 16,
+
+    /* documents in files */
+    DOCUMENT_FILE_BYTES_MAX = 32 << 20, /* one YAML file */
+    FILE_COUNT_MAX = 10000,             /* of a directory */
+    FILE_DEPTH_MAX = 120,
+    FILE_DOCUMENTS_MAX = 1 << 20,
+    FILE_PROBLEMS_MAX = 50, /* told; then "and more" */
+    FILE_ARENA_BYTES = 1 << 30,
 };
 
 _Static_assert(OBJECT_PUT_BYTES_MAX <= JOURNAL_RECORD_BYTES_MAX, "a put is one record");

@@ -6,8 +6,8 @@ static unsigned char lower(unsigned char byte)
     return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
 }
 
-/* Eight bytes at once, A-Z made small: a carry into bit 7 says that a letter is at least A, and that
- * it is beyond Z; bytes outside ASCII stay as they are. */
+/* Eight bytes at once, A-Z made small: a carry into bit 7 says that a letter is at least A, and
+ * that it is beyond Z; bytes outside ASCII stay as they are. */
 static uint64_t lower_word(const char *at)
 {
     uint64_t const ones = 0x0101010101010101u;

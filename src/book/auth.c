@@ -7,6 +7,7 @@
  */
 #include "base/secret.h"
 #include "book/customer_int.h"
+#include "book/token_key.h"
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -76,6 +77,10 @@ enum err book_add_key(struct book *book, struct key *key)
     *customer->keys_end = key;
     customer->keys_end = &key->next;
     customer->key_count++;
+    /* Names are unique among active keys only; rows of the database come in any order. */
+    if (str_eq(key->name, TOKEN_KEY_NAME) &&
+        (!atomic_load(&customer->token_key) || atomic_load(&key->status) == KEY_ACTIVE))
+        atomic_store_explicit(&customer->token_key, key, memory_order_release);
     pthread_mutex_unlock(&customer->lock);
     atomic_fetch_add(&book->key_count, 1);
     return ERR_OK;
@@ -105,6 +110,15 @@ static bool has_expired(struct book *book, const struct key *key)
     return expires_us > 0 && clock_wall_us(book->clock) >= expires_us;
 }
 
+static enum err check_key(struct book *book, const struct key *key, struct fault *fault)
+{
+    if (atomic_load_explicit(&key->status, memory_order_acquire) != KEY_ACTIVE)
+        return fault_set(fault, ERR_KEY_REVOKED, "key %.*s", ULID_TEXT_BYTES, key->id_text);
+    if (has_expired(book, key))
+        return fault_set(fault, ERR_KEY_EXPIRED, "key %.*s", ULID_TEXT_BYTES, key->id_text);
+    return ERR_OK;
+}
+
 enum err book_authenticate(struct book *book, struct str secret, const struct key **key,
                            struct fault *fault)
 {
@@ -114,15 +128,31 @@ enum err book_authenticate(struct book *book, struct str secret, const struct ke
         found = find_cached(book, secret);
     if (!found)
         return fault_set(fault, ERR_KEY_INVALID, "no key has this secret");
-    if (atomic_load_explicit(&found->status, memory_order_acquire) != KEY_ACTIVE)
-        return fault_set(fault, ERR_KEY_REVOKED, "key %.*s", ULID_TEXT_BYTES, found->id_text);
-    if (has_expired(book, found))
-        return fault_set(fault, ERR_KEY_EXPIRED, "key %.*s", ULID_TEXT_BYTES, found->id_text);
+    enum err const err = check_key(book, found, fault);
+    if (err != ERR_OK)
+        return err;
     if (atomic_load_explicit(&found->customer->status, memory_order_acquire) != CUSTOMER_ACTIVE)
         return fault_set(fault, ERR_CUSTOMER_SUSPENDED, "customer %.*s",
                          STR_ARG(found->customer->id));
     *key = found;
     return ERR_OK;
+}
+
+enum err book_token_key(struct book *book, struct str customer_id, const struct key **key,
+                        struct fault *fault)
+{
+    struct customer *customer = book_find_customer(book, customer_id);
+    *key = NULL;
+    if (!customer)
+        return fault_set(fault, ERR_TOKEN_INVALID, "its customer does not exist");
+    if (atomic_load_explicit(&customer->status, memory_order_acquire) != CUSTOMER_ACTIVE)
+        return fault_set(fault, ERR_TOKEN_INVALID, "customer %.*s is not active",
+                         STR_ARG(customer->id));
+    const struct key *found = atomic_load_explicit(&customer->token_key, memory_order_acquire);
+    enum err const err = found ? check_key(book, found, fault) : ERR_OK;
+    if (err == ERR_OK)
+        *key = found;
+    return err;
 }
 
 struct str key_id(const struct key *key)

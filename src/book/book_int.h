@@ -65,6 +65,7 @@ struct customer {
     struct counters counters;
     struct grant *grants, **grants_end;
     struct key *keys, **keys_end;
+    struct key *_Atomic token_key; /* token_key.h */
     struct str id, currency;
     enum row_origin origin;
     int64_t created_us;

@@ -54,7 +54,7 @@ struct resolution {
     const struct item *item;       /* the plan's item for the feature; NULL: none */
     struct cell_choice cells;
     uint64_t customer_whom, cell_whom;
-    bool full; /* more came than fits */
+    bool full;       /* more came than fits */
     int64_t edge_us; /* when the next override begins or ends; INT64_MAX: none does */
     size_t override_count;
     const struct override *overrides[OVERRIDES_PER_CALL_MAX];

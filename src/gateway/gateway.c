@@ -29,6 +29,7 @@ void gateway_free(struct gateway *gateway)
 {
     MUST(list_empty(&gateway->workers));
     catalog_unref(gateway->catalog);
+    verifier_unref(gateway->verifier);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway);
 }
@@ -48,6 +49,16 @@ struct catalog *gateway_catalog(struct gateway *gateway)
     struct catalog *catalog = gateway->catalog ? catalog_ref(gateway->catalog) : NULL;
     pthread_mutex_unlock(&gateway->lock);
     return catalog;
+}
+
+void gateway_verifier_swap(struct gateway *gateway, struct verifier *verifier)
+{
+    pthread_mutex_lock(&gateway->lock);
+    struct verifier *old = gateway->verifier;
+    gateway->verifier = verifier;
+    atomic_fetch_add_explicit(&gateway->verifier_serial, 1, memory_order_release);
+    pthread_mutex_unlock(&gateway->lock);
+    verifier_unref(old); /* workers keep their own until they look */
 }
 
 /* --- workers --------------------------------------------------------------------------------- */
@@ -139,6 +150,8 @@ void gateway_worker_free(struct gateway_worker *worker)
     list_remove(&worker->link);
     pthread_mutex_unlock(&worker->gateway->lock);
     upstream_client_free(worker->client);
+    token_cache_free(worker->tokens);
+    verifier_unref(worker->verifier);
     free(worker);
 }
 
@@ -157,12 +170,31 @@ void gateway_figures(struct gateway *gateway, struct gateway_figures *sum)
         sum->streams_live += worker->figures.streams_live;
         sum->calls_live += worker->figures.calls_live;
         sum->replays += worker->figures.replays;
+        sum->sampled += worker->figures.sampled;
+        for (size_t i = 0; i < STAGE_END; i++)
+            sum->stage_ns[i] += worker->figures.stage_ns[i];
         sum->upstream_calls += upstream.calls;
         sum->upstream_connects += upstream.connects;
         sum->upstream_reuses += upstream.reuses;
         sum->upstream_failures += upstream.failures;
     }
     pthread_mutex_unlock(&gateway->lock);
+}
+
+size_t gateway_stage_count(void)
+{
+    return STAGE_END;
+}
+
+const char *gateway_stage_name(size_t stage)
+{
+    static const char *const names[] = {
+#define X(name, file, adds) #name,
+#include "gateway/stages.def"
+#undef X
+    };
+    MUST(stage < STAGE_END);
+    return names[stage];
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
@@ -216,6 +248,9 @@ static void request_start(struct gateway_worker *worker, struct http_exchange *e
     list_init(&request->strict_link);
     list_push(&worker->calls, &request->link);
     count(&worker->figures.requests, 1);
+    request->sampled = worker->figures.requests % STAGE_SAMPLE_EVERY == 0;
+    if (request->sampled)
+        count(&worker->figures.sampled, 1);
     count(&worker->figures.calls_live, 1);
     http_watch(exchange, &relay_watcher, request);
     request_run(request);

@@ -7,6 +7,7 @@
 #include "book/manage.h"
 #include "book/project.h"
 #include "gateway/catalog.h"
+#include "gateway/verifier.h"
 #include "govern/govern.h"
 #include "http/server.h"
 
@@ -34,6 +35,10 @@ void gateway_catalog_swap(struct gateway *gateway, struct catalog *catalog);
 /* A new reference (catalog_unref), or NULL before the first swap. Any thread. */
 struct catalog *gateway_catalog(struct gateway *gateway);
 
+/* Takes over the caller's reference; NULL: JWTs are not accepted. From the next request of every
+ * worker on. Any thread. */
+void gateway_verifier_swap(struct gateway *gateway, struct verifier *verifier);
+
 struct gateway_worker *gateway_worker_new(struct gateway *gateway, struct loop *loop);
 /* True for the paths of the data plane ("/v1/…"). */
 bool gateway_owns(struct str path);
@@ -51,9 +56,14 @@ void gateway_worker_abort(struct gateway_worker *worker);
 /* MUST have no running calls. */
 void gateway_worker_free(struct gateway_worker *worker);
 
+enum { GATEWAY_STAGES_MAX = 8 };
 struct gateway_figures {
     int64_t requests, refused, failed, client_gone, streams_live, calls_live, replays;
     int64_t upstream_calls, upstream_connects, upstream_reuses, upstream_failures;
+    int64_t stage_ns[GATEWAY_STAGES_MAX],
+        sampled; /* spent in each stage by the calls that were measured */
 };
+size_t gateway_stage_count(void);
+const char *gateway_stage_name(size_t stage); /* "AUTH" … */
 /* Sums over all workers; any thread. */
 void gateway_figures(struct gateway *gateway, struct gateway_figures *figures);

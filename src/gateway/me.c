@@ -206,12 +206,17 @@ static bool window_of(const struct http_exchange *exchange, struct str *name,
 void route_me_usage(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
 {
     (void)id;
-    const struct key *key;
+    struct caller caller;
     struct fault fault = {0};
     enum window_kind kind;
     struct str name;
-    if (!query_authenticate(worker, exchange, &key))
+    if (!query_authenticate(worker, exchange, &caller))
         return;
+    if (caller.by_token) { /* sums are kept by key, and this key has all users of the customer */
+        fault_set(&fault, ERR_SCOPE_FORBIDDEN, "usage by JWT");
+        query_fault(exchange, &fault);
+        return;
+    }
     if (!window_of(exchange, &name, &kind)) {
         fault_param(&fault, ERR_FIELD_INVALID, "window", "use window=hour, day, week or month");
         query_fault(exchange, &fault);
@@ -221,7 +226,7 @@ void route_me_usage(struct gateway_worker *worker, struct http_exchange *exchang
     if (question) {
         question->worker = worker;
         question->exchange = exchange;
-        question->key = key;
+        question->key = caller.key;
         question->window = name;
         question->start_us = window_start(kind, clock_wall_us(worker->gateway->options.clock));
         question->end_us = window_end(kind, question->start_us);

@@ -5,25 +5,6 @@
 
 enum { LIST_BYTES_MAX = 8 << 20 };
 
-/* The key as any official SDK sends it; Authorization wins over the others. */
-struct str query_secret(const struct http_exchange *exchange)
-{
-    static const struct str names[] = {STR_ROW("x-api-key"), STR_ROW("api-key"),
-                                       STR_ROW("x-goog-api-key")};
-    struct str value = http_header(exchange, STR("authorization"));
-    if (value.ptr) {
-        if (value.len >= 7 && str_eq_nocase(str_make(value.ptr, 7), STR("Bearer ")))
-            return str_trim(str_skip(value, 7));
-        return STR(""); /* Basic and others: there is a credential, but it is none of ours */
-    }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        value = http_header(exchange, names[i]);
-        if (value.ptr)
-            return value;
-    }
-    return (struct str){0};
-}
-
 void query_fault(struct http_exchange *exchange, const struct fault *fault)
 {
     const struct err_row *row = err_row(fault->code);
@@ -42,15 +23,10 @@ void query_reply(struct http_exchange *exchange, struct str json)
 }
 
 bool query_authenticate(struct gateway_worker *worker, struct http_exchange *exchange,
-                        const struct key **key)
+                        struct caller *caller)
 {
     struct fault fault = {0};
-    struct str const secret = query_secret(exchange);
-    enum err err = ERR_KEY_MISSING;
-    if (!secret.ptr)
-        fault_set(&fault, ERR_KEY_MISSING, "no key in any of the four headers");
-    else
-        err = book_authenticate(worker->gateway->options.book, secret, key, &fault);
+    enum err const err = caller_authenticate(worker, exchange, caller, &fault);
     if (err != ERR_OK)
         query_fault(exchange, &fault);
     return err == ERR_OK;
@@ -81,9 +57,9 @@ static void send_json(struct http_exchange *exchange, struct json_writer *writer
 
 void route_models(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
 {
-    const struct key *key;
+    struct caller caller;
     (void)id;
-    if (!query_authenticate(worker, exchange, &key))
+    if (!query_authenticate(worker, exchange, &caller))
         return;
     struct catalog *catalog = gateway_catalog(worker->gateway);
     struct buf out;
@@ -129,8 +105,8 @@ static struct str path_decode(struct arena *arena, struct str text)
 
 void route_model(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
 {
-    const struct key *key;
-    if (!query_authenticate(worker, exchange, &key))
+    struct caller caller;
+    if (!query_authenticate(worker, exchange, &caller))
         return;
     id = path_decode(http_arena(exchange), id);
     struct catalog *catalog = gateway_catalog(worker->gateway);

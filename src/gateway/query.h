@@ -1,6 +1,6 @@
 /* query.h - the data plane's questions that cost nothing: models, one's own usage. */
 #pragma once
-#include "gateway/worker.h"
+#include "gateway/caller.h"
 
 /* routes.def; `id` is what {id} stands for. */
 void route_models(struct gateway_worker *worker, struct http_exchange *exchange, struct str id);
@@ -9,10 +9,8 @@ void route_me_usage(struct gateway_worker *worker, struct http_exchange *exchang
 
 /* Authenticates the caller; false: the refusal has been sent. */
 bool query_authenticate(struct gateway_worker *worker, struct http_exchange *exchange,
-                        const struct key **key);
+                        struct caller *caller);
 /* Sends an error in the OpenAI envelope. */
 void query_fault(struct http_exchange *exchange, const struct fault *fault);
 /* Sends JSON with status 200. */
 void query_reply(struct http_exchange *exchange, struct str json);
-/* The API key of a call as any SDK sends it; ptr NULL: none. */
-struct str query_secret(const struct http_exchange *exchange);

@@ -7,8 +7,8 @@
 #pragma once
 #include "codec/sse.h"
 #include "core/charge.h"
+#include "gateway/caller.h"
 #include "gateway/limit_text.h"
-#include "gateway/worker.h"
 #include "net/timer.h"
 #include "upstream/openai.h"
 
@@ -68,6 +68,7 @@ struct request {
     bool waiting, waited_out; /* waited_out: the deadline woke us */
     bool running;             /* inside request_run: a wake is only noted */
     bool woken;
+    bool sampled;     /* its stages are timed */
     unsigned visited; /* bit per stage, for tests and the log */
     struct fault fault;
     struct timer timer;
@@ -82,6 +83,8 @@ struct request {
     struct ulid id;
     char id_text[ULID_TEXT_BYTES];
     const struct key *key;
+    struct bearer *bearer;     /* who calls by JWT; NULL: an API key does */
+    struct key_making *making; /* the key for tokens, on its way */
     struct call_context context;
     struct str idempotency_key;
     unsigned char idempotency_hash[32], idempotency_print[32];

@@ -1,17 +1,5 @@
 /* stage_ask.c - what the body and the context headers ask. */
-#include "codec/utf8.h"
 #include "gateway/request.h"
-
-/* A context value is one line of text. It is stored and shown, never interpreted. */
-static bool is_context_text(struct str value)
-{
-    if (value.len == 0 || value.len > CONTEXT_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < value.len; i++)
-        if ((unsigned char)value.ptr[i] < 0x20 || value.ptr[i] == 0x7f)
-            return false;
-    return utf8_valid(value);
-}
 
 static bool read_context(struct request *request)
 {
@@ -41,6 +29,32 @@ static bool read_context(struct request *request)
     return true;
 }
 
+static bool foreign(struct request *request, const char *header)
+{
+    fault_param(&request->fault, ERR_SCOPE_FORBIDDEN, header, "the token says something else");
+    return false;
+}
+
+/* A token's bearer does not choose who it is: headers may repeat the token, never contradict it. */
+static bool apply_bearer(struct request *request)
+{
+    const struct bearer *bearer = request->bearer;
+    struct call_context *context = &request->context;
+    if (!bearer)
+        return true;
+    if (context->user.ptr && !str_eq(context->user, bearer->user))
+        return foreign(request, "x-cota-user");
+    struct str const profile = str_empty(bearer->profile) ? STR("user") : bearer->profile;
+    if (context->profile.ptr && !str_eq(context->profile, profile))
+        return foreign(request, "x-cota-profile");
+    if (context->group.ptr && !bearer_in_group(bearer, context->group))
+        return foreign(request, "x-cota-group");
+    context->user = bearer->user;
+    if (!str_empty(bearer->profile))
+        context->profile = bearer->profile;
+    return true;
+}
+
 static bool read_idempotency_key(struct request *request)
 {
     struct str const value = http_header(request->exchange, STR("idempotency-key"));
@@ -66,7 +80,7 @@ enum step stage_ask(struct request *request)
     if (encoding.ptr && !str_eq_nocase(encoding, STR("identity")))
         return request_fail(request, ERR_MEDIA_UNKNOWN,
                             "compressed request bodies are not accepted");
-    if (!read_context(request) || !read_idempotency_key(request))
+    if (!read_context(request) || !apply_bearer(request) || !read_idempotency_key(request))
         return STEP_FAIL;
     if (openai_ask_read(request->operation, http_body(request->exchange), request->arena,
                         &request->ask, &request->fault) != ERR_OK)

@@ -17,8 +17,14 @@ static void fingerprint(struct request *request)
     crypto_generichash_state state;
     const struct http_head *head = http_head(request->exchange);
     struct str const key = request->idempotency_key;
-    crypto_generichash(request->idempotency_hash, sizeof request->idempotency_hash,
-                       (const unsigned char *)key.ptr, key.len, NULL, 0);
+    crypto_generichash_init(&state, NULL, 0, sizeof request->idempotency_hash);
+    crypto_generichash_update(&state, (const unsigned char *)key.ptr, key.len);
+    if (request->bearer) { /* users of one customer do not see each other's answers */
+        struct str const user = request->bearer->user;
+        crypto_generichash_update(&state, (const unsigned char *)"\0", 1);
+        crypto_generichash_update(&state, (const unsigned char *)user.ptr, user.len);
+    }
+    crypto_generichash_final(&state, request->idempotency_hash, sizeof request->idempotency_hash);
     crypto_generichash_init(&state, NULL, 0, sizeof request->idempotency_print);
     crypto_generichash_update(&state, (const unsigned char *)head->path.ptr, head->path.len);
     crypto_generichash_update(&state, (const unsigned char *)"\0", 1);

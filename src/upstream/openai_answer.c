@@ -26,8 +26,8 @@ enum err openai_answer_read(struct str body, struct openai_answer *answer, struc
 
     struct str choice;
     struct str const list = json_get(&object, STR("choices"));
-    enum usage_said const said = openai_usage_read(json_get(&object, STR("usage")),
-                                                   json_has_element(list), &answer->usage);
+    enum usage_said const said =
+        openai_usage_read(json_get(&object, STR("usage")), json_has_element(list), &answer->usage);
     answer->has_usage = said != USAGE_SAID_NOTHING;
     answer->absurd = said == USAGE_SAID_ABSURD;
     if (answer->has_usage && !answer->absurd)

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
 const binary = process.argv[2];
+const file = process.argv[3] ?? path.join(folder, 'openai.test.mjs');
 if (!binary) {
-  console.error('usage: node run.mjs BINARY');
+  console.error('usage: node run.mjs BINARY [TESTS]');
   process.exit(2);
 }
 // Run as a plain program, so that each test is counted once and no file counts as a test.
-const child = spawn(process.execPath, ['--test-reporter=tap', path.join(folder, 'openai.test.mjs')], {
+const child = spawn(process.execPath, ['--test-reporter=tap', file], {
   env: { ...process.env, COTA_BINARY: binary },
   stdio: ['ignore', 'pipe', 'inherit'],
 });

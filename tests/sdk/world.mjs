@@ -8,6 +8,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 
 export const binary = process.env.COTA_BINARY;
+export const adminToken = 'admin-token-of-the-sdk-test';
 const READY_MS = 20000;
 
 export const keys = {
@@ -97,6 +98,7 @@ function config(port, data, simulator) {
   return `listen: 127.0.0.1:${port}
 data_dir: "${data}"
 workers: 2
+admin_token: ${adminToken}
 store: sqlite
 durability: group
 encryption_keys: ["\${env:ENCRYPTION_KEY}"]

@@ -53,8 +53,11 @@ static enum err call(const char *answer, struct str body, struct server *server,
     assert_int_equal(bind(server->file, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(server->file, 1), 0);
     assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
-    struct control_request const request = {folder, body.len ? "POST" : "GET", STR("/api/v1/x?a=b"),
-                                            body};
+    struct control_request const request = {.data_dir = folder,
+                                            .method = body.len ? "POST" : "GET",
+                                            .path = STR("/api/v1/x?a=b"),
+                                            .body = body,
+                                            .headers = STR("x-one: 1\r\n")};
     enum err const err = control_call(&request, gather, got, status, &fault);
     pthread_join(thread, NULL);
     close(server->file);
@@ -111,8 +114,9 @@ static void requests_are_whole(void **state)
     assert_int_equal(
         call("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", STR(""), &server, &status, &got),
         ERR_OK);
-    assert_string_equal(server.request, "GET /api/v1/x?a=b HTTP/1.1\r\nHost: cota\r\n"
-                                        "Connection: close\r\nContent-Length: 0\r\n\r\n");
+    assert_string_equal(server.request,
+                        "GET /api/v1/x?a=b HTTP/1.1\r\nHost: cota\r\n"
+                        "Connection: close\r\nContent-Length: 0\r\nx-one: 1\r\n\r\n");
     buf_free(&got);
 }
 
@@ -134,7 +138,7 @@ static void nobody_answers(void **state)
     (void)state;
     struct fault fault = {0};
     int status = 0;
-    struct control_request request = {"/nowhere", "GET", STR("/"), STR("")};
+    struct control_request request = {.data_dir = "/nowhere", .method = "GET", .path = STR("/")};
     assert_int_equal(control_call(&request, gather, NULL, &status, &fault),
                      ERR_UPSTREAM_UNREACHABLE);
     assert_non_null(strstr(fault.detail, "no daemon answers at /nowhere/cota.sock"));

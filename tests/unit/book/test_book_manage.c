@@ -1,5 +1,6 @@
 /* test_book_manage.c - customers, keys, grants, and Idempotency-Keys. */
 #include "book/customer_int.h"
+#include "book/token_key.h"
 #include "book_calls.h"
 
 static enum err authenticate(struct fixture *fixture, struct str secret, const struct key **key)
@@ -137,6 +138,35 @@ static void a_revoked_key_never_comes_back(void **state)
         .customer_id = STR("acme"), .name = STR("k"), .origin = ORIGIN_FILE};
     assert_int_equal(create(fixture, next, &made), ERR_OK);
     assert_int_equal(authenticate(fixture, made.secret, &key), ERR_OK);
+}
+
+static void the_key_for_tokens_is_the_newest(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fault fault = {0};
+    struct key_made first, second;
+    const struct key *key = fixture->key;
+    struct key_wanted const want = {
+        .customer_id = STR("acme"), .name = TOKEN_KEY_NAME, .origin = ORIGIN_RUNTIME};
+    assert_int_equal(book_token_key(fixture->book, STR("acme"), &key, &fault), ERR_OK);
+    assert_null(key); /* none yet */
+    assert_int_equal(book_token_key(fixture->book, STR("nobody"), &key, &fault), ERR_TOKEN_INVALID);
+    assert_int_equal(create(fixture, want, &first), ERR_OK);
+    assert_int_equal(book_token_key(fixture->book, STR("acme"), &key, &fault), ERR_OK);
+    assert_memory_equal(key_id(key).ptr, first.id, ULID_TEXT_BYTES);
+    assert_int_equal(book_key_revoke(fixture->book, STR("acme"), TOKEN_KEY_NAME, &fault), ERR_OK);
+    fault = (struct fault){0};
+    assert_int_equal(book_token_key(fixture->book, STR("acme"), &key, &fault), ERR_KEY_REVOKED);
+    assert_null(key);
+    assert_int_equal(create(fixture, want, &second), ERR_OK);
+    fault = (struct fault){0};
+    assert_int_equal(book_token_key(fixture->book, STR("acme"), &key, &fault), ERR_OK);
+    assert_memory_equal(key_id(key).ptr, second.id, ULID_TEXT_BYTES);
+    struct customer_wanted const suspended = {
+        .id = STR("acme"), .origin = key_customer(key)->origin, .status = CUSTOMER_SUSPENDED};
+    assert_int_equal(book_customer_put(fixture->book, &suspended, &fault), ERR_OK);
+    assert_int_equal(book_token_key(fixture->book, STR("acme"), &key, &fault), ERR_TOKEN_INVALID);
+    assert_null(key);
 }
 
 static void two_books_do_not_share_the_cache_of_a_thread(void **state)
@@ -413,6 +443,7 @@ int main(void)
         TEST(keys_are_checked_before_they_are_made),
         TEST(strangers_get_401_and_the_expired_too),
         TEST(a_revoked_key_never_comes_back),
+        TEST(the_key_for_tokens_is_the_newest),
         TEST(two_books_do_not_share_the_cache_of_a_thread),
         TEST(customers_belong_to_whom_made_them),
         TEST(lists_can_be_stopped),
