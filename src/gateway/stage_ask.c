@@ -1,6 +1,19 @@
 /* stage_ask.c - what the body and the context headers ask. */
 #include "gateway/request.h"
 
+/* Most calls say nothing of the kind: one look at all headers instead of one for each name. */
+static bool has_context(const struct request *request)
+{
+    const struct http_head *head = http_head(request->exchange);
+    struct str const prefix = STR("x-cota-");
+    for (size_t i = 0; i < head->header_count; i++) {
+        struct str const name = head->headers[i].name;
+        if (name.len > prefix.len && str_same_nocase(name.ptr, prefix.ptr, prefix.len))
+            return true;
+    }
+    return false;
+}
+
 static bool read_context(struct request *request)
 {
     struct call_context *context = &request->context;
@@ -14,6 +27,8 @@ static bool read_context(struct request *request)
         {STR_ROW("x-cota-profile"), &context->profile},
         {STR_ROW("x-cota-group"), &context->group},
     };
+    if (!has_context(request))
+        return true;
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         struct str const value = http_header(request->exchange, headers[i].name);
         if (!value.ptr)

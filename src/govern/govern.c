@@ -49,7 +49,7 @@ static void verdict_fill(struct govern_verdict *verdict, const struct gathering 
     }
 }
 
-static void verdict_begin(struct govern_verdict *verdict, const struct gathering *gathering)
+static void verdict_begin(struct govern_verdict *verdict, const struct zone *zone)
 {
     verdict->governed = false;
     verdict->scope = SCOPE_NONE;
@@ -59,7 +59,7 @@ static void verdict_begin(struct govern_verdict *verdict, const struct gathering
     verdict->rules.overage = OVERAGE_BLOCK;
     verdict->output_max = 0;
     verdict->plan = verdict->plan_version = verdict->subscription = (struct str){0};
-    verdict->zone = gathering->zone;
+    verdict->zone = zone;
 }
 
 static void verdict_name(struct govern_verdict *verdict, const struct gathering *gathering)
@@ -87,6 +87,11 @@ enum err govern_resolve(struct govern *govern, const struct govern_ask *ask,
     struct gathering gathering;
     struct resolution resolution;
     struct refusal refusal = {0};
+    if (govern->changes == 0) { /* there has never been a document: nobody is governed */
+        verdict->held = NULL;
+        verdict_begin(verdict, zones_default(govern->compiler.zones));
+        return ERR_OK;
+    }
     char text[RECENT_ASK_BYTES_MAX];
     struct str const said = {text, recent_ask(ask, text)};
     unsigned const number = slot_lock(govern);
@@ -97,7 +102,7 @@ enum err govern_resolve(struct govern *govern, const struct govern_ask *ask,
         return ERR_OK;
     }
     gather_who(&gathering, govern, ask);
-    verdict_begin(verdict, &gathering);
+    verdict_begin(verdict, gathering.zone);
     enum err err = gather_gates(&gathering, &refusal);
     verdict_name(verdict, &gathering);
     if (err == ERR_OK) {

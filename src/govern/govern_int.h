@@ -55,7 +55,7 @@ struct govern {
     struct compiler compiler;
     struct index docs, nodes;
     size_t node_counts[NODE_KIND_COUNT];
-    uint64_t changes; /* commits so far */
+    _Atomic uint64_t changes; /* commits so far; changed with all slots locked */
     struct era *oldest, *current, *spare;
     struct change *pending;
     size_t pending_count, pending_room;
