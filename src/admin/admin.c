@@ -558,3 +558,9 @@ struct str admin_query(struct admin_call *call, const char *name)
     }
     return (struct str){0};
 }
+
+struct str admin_query_or_empty(struct admin_call *call, const char *name)
+{
+    struct str const text = admin_query(call, name);
+    return text.ptr != NULL ? text : STR("");
+}

@@ -41,6 +41,8 @@ const struct admin_options *admin_options(const struct admin *admin);
 
 /* A query parameter, decoded; ptr NULL: absent. */
 struct str admin_query(struct admin_call *call, const char *name);
+/* The same, "" when absent. */
+struct str admin_query_or_empty(struct admin_call *call, const char *name);
 /* A body member's text; *text.ptr NULL: absent or null. */
 NODISCARD enum err admin_body_text(struct admin_call *call, const char *name, bool required,
                                    struct str *text);

@@ -2,12 +2,6 @@
 #include "admin/admin_int.h"
 #include "core/zone.h"
 
-static struct str query_or_empty(struct admin_call *call, const char *name)
-{
-    struct str const text = admin_query(call, name);
-    return text.ptr != NULL ? text : STR("");
-}
-
 static enum err known_customer(struct admin_call *call, struct str id,
                                const struct customer **customer)
 {
@@ -59,12 +53,12 @@ enum err resolve_run(struct admin_call *call, struct json_writer *writer)
     const struct admin_options *options = admin_options(call->admin);
     const struct customer *customer;
     struct govern_context const context = {
-        .plan = query_or_empty(call, "plan"),
-        .customer_id = query_or_empty(call, "customer"),
-        .feature = query_or_empty(call, "feature"),
-        .profile = query_or_empty(call, "profile"),
-        .group = query_or_empty(call, "group"),
-        .user = query_or_empty(call, "user"),
+        .plan = admin_query_or_empty(call, "plan"),
+        .customer_id = admin_query_or_empty(call, "customer"),
+        .feature = admin_query_or_empty(call, "feature"),
+        .profile = admin_query_or_empty(call, "profile"),
+        .group = admin_query_or_empty(call, "group"),
+        .user = admin_query_or_empty(call, "user"),
         .now_us = clock_wall_us(options->clock),
     };
     if ((context.plan.len > 0) == (context.customer_id.len > 0))
@@ -109,12 +103,6 @@ static void put_amount(struct json_writer *writer, const char *name, enum metric
         json_pair_decimal(writer, name, amount, MONEY_SCALE);
     else
         json_pair_i64(writer, name, amount);
-}
-
-static const char *metric_name(enum metric metric)
-{
-    static const char *const names[METRIC_COUNT] = {"requests", "tokens", "cost", "concurrent"};
-    return names[metric];
 }
 
 static void put_figures(struct json_writer *writer, const struct rule *rule,
@@ -226,15 +214,15 @@ enum err entitlements_get(struct admin_call *call, struct json_writer *writer)
     survey->call = call;
     survey->writer = writer;
     survey->ask = (struct govern_ask){
-        .customer_id = query_or_empty(call, "customer"),
-        .key_id = query_or_empty(call, "key"),
-        .user = query_or_empty(call, "user"),
-        .module = query_or_empty(call, "module"),
-        .profile = query_or_empty(call, "profile"),
-        .group = query_or_empty(call, "group"),
+        .customer_id = admin_query_or_empty(call, "customer"),
+        .key_id = admin_query_or_empty(call, "key"),
+        .user = admin_query_or_empty(call, "user"),
+        .module = admin_query_or_empty(call, "module"),
+        .profile = admin_query_or_empty(call, "profile"),
+        .group = admin_query_or_empty(call, "group"),
         .now_us = clock_wall_us(options->clock),
     };
-    struct str const only = query_or_empty(call, "feature");
+    struct str const only = admin_query_or_empty(call, "feature");
     enum err err = known_customer(call, survey->ask.customer_id, &survey->customer);
     if (err != ERR_OK)
         return err;

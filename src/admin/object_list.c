@@ -210,12 +210,6 @@ static enum err audit_rows(struct page *page, void *query)
                                            &page->call->fault);
 }
 
-static struct str query_or_empty(struct admin_call *call, const char *name)
-{
-    struct str const text = admin_query(call, name);
-    return text.ptr != NULL ? text : STR("");
-}
-
 static enum err instant_read(struct admin_call *call, const char *name, int64_t *wall_us)
 {
     struct str const text = admin_query(call, name);
@@ -232,10 +226,10 @@ enum err audit_list(struct admin_call *call, struct json_writer *writer)
     struct str const cursor = admin_query(call, "cursor");
     int64_t before = 0;
     struct audit_query query = {
-        .actor = query_or_empty(call, "actor"),
-        .kind = query_or_empty(call, "kind"),
-        .object_id = query_or_empty(call, "id"),
-        .customer_id = query_or_empty(call, "customer"),
+        .actor = admin_query_or_empty(call, "actor"),
+        .kind = admin_query_or_empty(call, "kind"),
+        .object_id = admin_query_or_empty(call, "id"),
+        .customer_id = admin_query_or_empty(call, "customer"),
         .limit = page.left + 1,
     };
     enum err err = instant_read(call, "since", &query.since_us);

@@ -2,6 +2,7 @@
 #include "app/config_int.h"
 #include "app/config_value.h"
 #include "app/nearest.h"
+#include "app/yaml_plain.h"
 #include "base/limits.h"
 #include "base/must.h"
 #include "core/price.h"
@@ -116,30 +117,13 @@ static void skip_node(struct reader *reader)
     }
 }
 
-/* The features that make a file mean something else than it says. */
 static bool node_is_plain(struct reader *reader)
 {
-    const yaml_event_t *event = &reader->event;
-    const yaml_char_t *anchor = NULL, *tag = NULL;
-    if (event->type == YAML_ALIAS_EVENT) {
-        PROBLEM(reader, event->start_mark, "aliases (*name) are not allowed: write the value out");
-        return false;
-    }
-    if (event->type == YAML_SCALAR_EVENT) {
-        anchor = event->data.scalar.anchor;
-        tag = event->data.scalar.tag;
-    } else if (event->type == YAML_MAPPING_START_EVENT) {
-        anchor = event->data.mapping_start.anchor;
-        tag = event->data.mapping_start.tag;
-    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
-        anchor = event->data.sequence_start.anchor;
-        tag = event->data.sequence_start.tag;
-    }
-    if (anchor != NULL)
-        PROBLEM(reader, event->start_mark, "anchors (&name) are not allowed");
-    if (tag != NULL)
-        PROBLEM(reader, event->start_mark, "tags (!type) are not allowed");
-    return anchor == NULL && tag == NULL;
+    const char *sentences[YAML_FORBIDDEN_MAX];
+    size_t const count = yaml_forbidden(&reader->event, sentences);
+    for (size_t i = 0; i < count; i++)
+        PROBLEM(reader, reader->event.start_mark, "%s", sentences[i]);
+    return count == 0;
 }
 
 /* --- values ----------------------------------------------------------------------------------- */

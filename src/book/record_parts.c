@@ -8,7 +8,6 @@ static const char *const limiter_names[LIMITER_COUNT] = {"requests", "requests",
                                                          "tokens"};
 static const char *const total_names[TOTAL_COUNT] = {"granted", "consumed", "breakage", "overage",
                                                      "debt",    "settled",  "covered"};
-static const char *const metric_names[METRIC_COUNT] = {"requests", "tokens", "cost", "concurrent"};
 
 static bool limiter_is_of_key(enum record_limiter limiter)
 {
@@ -35,7 +34,7 @@ size_t record_window_name(const struct record_window_line *line,
     MUST(line->kind < WINDOW_KIND_COUNT && line->metric < METRIC_COUNT);
     int const len =
         snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "window/%016llx/%s/%s/%lld/%lld",
-                 (unsigned long long)line->counter, metric_names[line->metric],
+                 (unsigned long long)line->counter, metric_name(line->metric),
                  window_name(line->kind), (long long)line->start_us, (long long)line->end_us);
     return (size_t)len;
 }
@@ -103,7 +102,7 @@ static bool parse_window(struct str rest, struct record_counter *counter)
     line->metric = METRIC_COUNT;
     line->kind = WINDOW_KIND_COUNT;
     for (unsigned i = 0; i < METRIC_COUNT; i++)
-        if (str_eq(metric, str_of(metric_names[i])))
+        if (str_eq(metric, str_of(metric_name((enum metric)i))))
             line->metric = (enum metric)i;
     for (unsigned i = 0; i < WINDOW_KIND_COUNT; i++)
         if (str_eq(kind, str_of(window_name((enum window_kind)i))))

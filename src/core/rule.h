@@ -17,6 +17,8 @@ enum metric {
     METRIC_COUNT,
 };
 
+const char *metric_name(enum metric metric); /* "requests" … as in documents and counters */
+
 enum window_mode {
     WINDOW_HARD,   /* refuses */
     WINDOW_SOFT,   /* counts, and is passed over */

@@ -3,7 +3,6 @@
 
 usage: tests/e2e/compat.py [--binary build/cota] [TEST…]      last line: N passed, N failed, N skipped
 """
-import argparse
 import datetime
 import json
 import pathlib
@@ -16,7 +15,7 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from governance import Saas, between_hours, instant, limit  # noqa: E402
-from harness import Checks, config, folder, serving  # noqa: E402
+from harness import config, folder, run_tests, serving  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAO_PAULO = zoneinfo.ZoneInfo("America/Sao_Paulo")
@@ -434,20 +433,5 @@ TESTS = [test_s1_put_license, test_s1_ai_config, test_s2_rate_limits, test_s2_us
          test_s5_assignment_states, test_s5_stats, test_nothing_foreign, test_mapping]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default="build/cota")
-    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
-    options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
-    checks = Checks()
-    for test in TESTS:
-        if not options.test or test.__name__ in options.test:
-            between_hours()
-            checks.run(test, binary)
-    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(__doc__, TESTS, between_hours))

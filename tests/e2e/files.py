@@ -3,14 +3,13 @@
 
 usage: tests/e2e/files.py [--binary build/cota] [TEST…]      last line: N passed, N failed, N skipped
 """
-import argparse
 import json
 import pathlib
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import Checks, config, cota, folder, serving  # noqa: E402
+from harness import config, cota, folder, run_tests, serving  # noqa: E402
 
 TOKEN = "admin-token-of-the-test"
 SEEDS = pathlib.Path(__file__).parents[2] / "seeds"
@@ -339,19 +338,5 @@ def test_many(t, w):
 TESTS = [test_apply, test_side_by_side, test_refusals, test_export, test_litellm, test_seeds, test_many]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default="build/cota")
-    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
-    options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
-    checks = Checks()
-    for test in TESTS:
-        if not options.test or test.__name__ in options.test:
-            checks.run(test, binary)
-    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(__doc__, TESTS))

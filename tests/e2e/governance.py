@@ -3,7 +3,6 @@
 
 usage: tests/e2e/governance.py [--binary build/cota] [TEST…]      last line: N passed, N failed, N skipped
 """
-import argparse
 import collections
 import concurrent.futures
 import datetime
@@ -16,7 +15,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import Checks, config, folder, serving  # noqa: E402
+from harness import config, folder, run_tests, serving  # noqa: E402
 
 TOKEN = "admin-token-of-the-test"
 STORM = 1000
@@ -390,20 +389,5 @@ def test_tour(t, binary):
 TESTS = [test_tour, test_documents, test_licence, test_matrix, test_subscription, test_key_rules, test_storm, test_allowance, test_catalogue]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default="build/cota")
-    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
-    options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
-    checks = Checks()
-    for test in TESTS:
-        if not options.test or test.__name__ in options.test:
-            between_hours()
-            checks.run(test, binary)
-    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(__doc__, TESTS, between_hours))

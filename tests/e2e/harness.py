@@ -1,4 +1,5 @@
 """harness.py - starts the real binary, talks to it as a client or an operator would, and counts what holds."""
+import argparse
 import contextlib
 import http.client
 import json
@@ -64,6 +65,22 @@ class Checks:
             print(f"FAILED: {test.__name__}\n{traceback.format_exc()}"[-3000:], flush=True)
         print(f"{test.__name__:<44} {self.passed - before[0]:3} passed {self.failed - before[1]:2} failed "
               f"{time.monotonic() - started:5.1f} s", flush=True)
+
+
+def run_tests(description, tests, before=lambda: None):
+    """The main program of a file of tests; `before` runs ahead of each. The exit code."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/cota")
+    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
+    options = parser.parse_args()
+    binary = str(pathlib.Path(options.binary).resolve())
+    checks = Checks()
+    for test in tests:
+        if not options.test or test.__name__ in options.test:
+            before()
+            checks.run(test, binary)
+    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
+    return 1 if checks.failed else 0
 
 
 class Daemon:

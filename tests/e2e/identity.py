@@ -3,7 +3,6 @@
 
 usage: tests/e2e/identity.py [--binary build/cota] [TEST…]      last line: N passed, N failed, N skipped
 """
-import argparse
 import base64
 import collections
 import concurrent.futures
@@ -19,7 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from governance import Saas, between_hours, limit  # noqa: E402
-from harness import Checks, config, folder, json_lines, serving  # noqa: E402
+from harness import config, folder, json_lines, run_tests, serving  # noqa: E402
 
 SECRET = "a-secret-of-the-test-0123456789abcdef"
 OTHER = "another-secret-of-the-test-0123456789"
@@ -415,20 +414,5 @@ def test_page(t, binary):
 TESTS = [test_page, test_accepted, test_refused, test_context, test_mapping, test_limits, test_key_of_tokens, test_suspended, test_reload]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default="build/cota")
-    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
-    options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
-    checks = Checks()
-    for test in TESTS:
-        if not options.test or test.__name__ in options.test:
-            between_hours()
-            checks.run(test, binary)
-    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(__doc__, TESTS, between_hours))

@@ -4,7 +4,6 @@
 usage: tests/e2e/run.py --binary build/cota [TEST…]
 Ends with "N passed, N failed, N skipped".
 """
-import argparse
 import contextlib
 import http.client
 import json
@@ -22,7 +21,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import (KEY, Checks, Daemon, config, cota, folder, free_port, json_lines, serving)  # noqa: E402
+from harness import (Daemon, KEY, config, cota, folder, free_port, json_lines, run_tests, serving)  # noqa: E402
 
 COMMANDS = ["serve", "demo", "check", "keygen", "key create", "key list", "key revoke", "credit grant", "credit show",
             "usage", "health", "version", "simulate", "completion", "man"]
@@ -600,19 +599,5 @@ TESTS = [test_command_line, test_texts, test_check, test_pages, test_demo, test_
          test_simulate, test_notify, test_tls]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default="build/cota")
-    parser.add_argument("test", nargs="*", help="names of tests; all when absent")
-    options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
-    checks = Checks()
-    for test in TESTS:
-        if not options.test or test.__name__ in options.test:
-            checks.run(test, binary)
-    print(f"{checks.passed} passed, {checks.failed} failed, {checks.skipped} skipped")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(__doc__, TESTS))

@@ -1,4 +1,5 @@
 /* read.c - the reading side: each call takes a reading connection for as long as it lasts. */
+#include "base/must.h"
 #include "store/sqlite/objects_int.h"
 
 enum err reading_begin(struct store *store, const char *sql, struct reading *reading,
@@ -289,4 +290,16 @@ enum err read_ledger_sum(struct store *store, struct str customer_id, struct str
     if (result == SQLITE_ROW)
         sum->nano = sqlite3_column_int64(reading.statement, 0);
     return reading_end(&reading, result, fault);
+}
+
+void pieces_put(const struct piece *pieces, size_t count, char *sql, size_t room)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t const more = pieces[i].wanted ? strlen(pieces[i].text) : 0;
+        MUST(len + more < room);
+        memcpy(sql + len, pieces[i].text, more);
+        len += more;
+    }
+    sql[len] = 0;
 }

@@ -115,6 +115,13 @@ enum err write_idempotency(struct store *, const struct idempotency_row *, struc
 enum err write_forget(struct store *, int64_t now_us, struct fault *);
 
 /* --- read.c --- */
+/* A statement put together: the pieces are constants, values of the caller are bound, never part of
+ * the text. `sql` MUST have room for all. */
+struct piece {
+    bool wanted;
+    const char *text;
+};
+void pieces_put(const struct piece *pieces, size_t count, char *sql, size_t room);
 enum err read_position(struct store *, struct store_position *, struct fault *);
 enum err read_customers(struct store *, customer_visit *, void *owner, struct fault *);
 enum err read_keys(struct store *, key_visit *, void *owner, struct fault *);

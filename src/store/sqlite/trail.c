@@ -50,10 +50,6 @@ static bool deliver(sqlite3_stmt *at, void *visit, void *owner)
     return (*(audit_visit **)visit)(owner, &row);
 }
 
-struct piece {
-    bool wanted;
-    const char *text;
-};
 enum { TRAIL_SQL_BYTES_MAX = 1024 };
 
 /* The pieces are constants; values of the caller are bound, never part of the text. */
@@ -70,14 +66,7 @@ static void trail_sql(const struct audit_query *query, char sql[TRAIL_SQL_BYTES_
         {query->before > 0, " AND seq < ?7"},
         {true, " ORDER BY seq DESC LIMIT ?8"},
     };
-    size_t len = 0;
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        size_t const more = pieces[i].wanted ? strlen(pieces[i].text) : 0;
-        MUST(len + more < TRAIL_SQL_BYTES_MAX);
-        memcpy(sql + len, pieces[i].text, more);
-        len += more;
-    }
-    sql[len] = 0;
+    pieces_put(pieces, sizeof pieces / sizeof pieces[0], sql, TRAIL_SQL_BYTES_MAX);
 }
 
 enum err trail_read(struct store *store, const struct audit_query *query, audit_visit *visit,

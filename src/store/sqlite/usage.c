@@ -103,11 +103,6 @@ static void row_read(sqlite3_stmt *statement, struct usage_row *row)
 
 enum { QUERY_BYTES_MAX = 4096 };
 
-struct piece {
-    bool wanted;
-    const char *text;
-};
-
 /* Where the rows are looked for: ranges of one kind never overlap, so their order is the rows'. */
 static const char *source_of(const struct usage_query *query)
 {
@@ -145,14 +140,7 @@ static void query_sql(const struct usage_query *query, char sql[QUERY_BYTES_MAX]
         {query->before_lsn > 0 && by_range, " AND s.first_lsn < ?9"},
         {true, order_of(query, by_range)},
     };
-    size_t len = 0;
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        size_t const more = pieces[i].wanted ? strlen(pieces[i].text) : 0;
-        MUST(len + more < QUERY_BYTES_MAX);
-        memcpy(sql + len, pieces[i].text, more);
-        len += more;
-    }
-    sql[len] = 0;
+    pieces_put(pieces, sizeof pieces / sizeof pieces[0], sql, QUERY_BYTES_MAX);
 }
 
 /* Numbers that the text does not mention cannot be bound: SQLite says so, and that is fine. */
