@@ -58,9 +58,11 @@ static inline struct str str_skip(struct str text, size_t count)
 
 /* ASCII only: header names and tokens, never user text. */
 bool str_same_nocase(const char *a, const char *b, size_t len);
-static inline bool str_eq_nocase(struct str a, struct str b) /* most differ in length */
+/* Most differ in length, and nearly all others in the first letter. */
+static inline bool str_eq_nocase(struct str a, struct str b)
 {
-    return a.len == b.len && str_same_nocase(a.ptr, b.ptr, a.len);
+    return a.len == b.len && (a.len == 0 || (((a.ptr[0] ^ b.ptr[0]) & ~0x20) == 0 &&
+                                             str_same_nocase(a.ptr, b.ptr, a.len)));
 }
 /* First position of `needle`, or text.len. */
 size_t str_find(struct str text, struct str needle);

@@ -68,3 +68,7 @@ size_t json_text_len(struct str value);
 bool json_has_element(struct str array);
 /* Walks the elements of an array value: start with *at = 0; false at the end. */
 bool json_next(struct str array, size_t *at, struct str *element);
+/* The same, and the element's members with it, in one pass: none for another value, nor for an
+ * object of more than JSON_TOP_MEMBERS_MAX (element is all of it just the same). */
+bool json_next_object(struct str array, size_t *at, struct str *element,
+                      struct json_object *object);

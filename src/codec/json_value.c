@@ -14,8 +14,9 @@ static const char *space_end(const char *at, const char *end)
     return at;
 }
 
-/* From behind an opening quote to behind the closing one; NULL when there is none. */
-static const char *string_end(const char *start, const char *end)
+/* From behind an opening quote to behind the closing one; NULL when there is none. *escaped becomes
+ * true when there is a backslash. */
+static inline const char *text_end(const char *start, const char *end, bool *escaped)
 {
     const char *at = start;
     while ((at = json_quote_or_slash(at, end)) < end) {
@@ -23,9 +24,16 @@ static const char *string_end(const char *start, const char *end)
             return at + 1;
         if (end - at < 2)
             return NULL;
+        *escaped = true;
         at += 2; /* what is escaped does not end the string */
     }
     return NULL;
+}
+
+static const char *string_end(const char *start, const char *end)
+{
+    bool escaped;
+    return text_end(start, end, &escaped);
 }
 
 static const char *container_end(const char *at, const char *end)
@@ -68,7 +76,8 @@ static const char *member_end(const char *at, const char *end, struct json_membe
     if (at == end || *at != '"')
         return NULL;
     const char *const name = at + 1;
-    const char *const name_end = string_end(name, end);
+    member->key_escaped = false;
+    const char *const name_end = text_end(name, end, &member->key_escaped);
     if (!name_end)
         return NULL;
     at = space_end(name_end, end);
@@ -78,10 +87,8 @@ static const char *member_end(const char *at, const char *end, struct json_membe
     const char *const last = value_end(at, end);
     if (!last)
         return NULL;
-    size_t const name_len = (size_t)(name_end - 1 - name);
-    member->key = str_make(name, name_len);
+    member->key = str_make(name, (size_t)(name_end - 1 - name));
     member->value = str_make(at, (size_t)(last - at));
-    member->key_escaped = memchr(name, '\\', name_len) != NULL;
     return last;
 }
 
@@ -329,21 +336,47 @@ size_t json_text_len(struct str value)
     return len;
 }
 
-bool json_next(struct str array, size_t *at, struct str *element)
+/* Where the next element begins; NULL: the closing bracket, or nothing we know. */
+static const char *element_start(struct str array, size_t at)
 {
-    if (json_type(array) != JSON_ARRAY || *at >= array.len)
-        return false;
+    if (json_type(array) != JSON_ARRAY || at >= array.len)
+        return NULL;
     const char *const end = array.ptr + array.len;
-    const char *first = space_end(array.ptr + *at, end);
-    if (first == end || (*at > 0 && *first != ','))
-        return false; /* the closing bracket, or nothing we know */
-    first = space_end(first + 1, end);
-    const char *const last = value_end(first, end);
+    const char *const first = space_end(array.ptr + at, end);
+    if (first == end || (at > 0 && *first != ','))
+        return NULL;
+    return space_end(first + 1, end);
+}
+
+static bool element_take(struct str array, size_t *at, const char *first, const char *last,
+                         struct str *element)
+{
     if (!last)
         return false; /* "]" of an empty array has no bytes before it */
     *element = str_make(first, (size_t)(last - first));
     *at = (size_t)(last - array.ptr);
     return true;
+}
+
+bool json_next(struct str array, size_t *at, struct str *element)
+{
+    const char *const first = element_start(array, *at);
+    return first &&
+           element_take(array, at, first, value_end(first, array.ptr + array.len), element);
+}
+
+bool json_next_object(struct str array, size_t *at, struct str *element, struct json_object *object)
+{
+    struct fault fault = {0};
+    const char *const first = element_start(array, *at);
+    if (!first)
+        return false;
+    const char *const end = array.ptr + array.len;
+    bool const read =
+        json_members(str_make(first, (size_t)(end - first)), object, &fault) == ERR_OK;
+    const char *const last =
+        read && object->text.len > 0 ? first + object->text.len : value_end(first, end);
+    return element_take(array, at, first, last, element);
 }
 
 bool json_has_element(struct str array)

@@ -1,6 +1,7 @@
 /* money.c - decimal text to integers and back; no floating point anywhere. */
 #include "core/money.h"
 #include "base/must.h"
+#include <string.h>
 
 enum { SCALE_MAX = 18, DIGITS_MAX = 20 };
 
@@ -56,26 +57,46 @@ bool decimal_parse(struct str text, unsigned scale, int64_t *value)
     return true;
 }
 
+/* The digits of `value`, written backwards from `end`, two a division: a call under a plan has its
+ * limits, what is left of them and when they end in eighteen headers. */
+static char *digits_before(char *end, uint64_t value)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    for (; value >= 10; value /= 100) {
+        end -= 2;
+        memcpy(end, pairs + value % 100 * 2, 2);
+        if (value < 100)
+            return end;
+    }
+    if (value > 0)
+        *--end = (char)('0' + value);
+    return end;
+}
+
 size_t decimal_text(int64_t value, unsigned scale, char out[24])
 {
     MUST(scale <= SCALE_MAX);
     char digits[DIGITS_MAX];
-    size_t count = 0, len = 0, skipped = 0;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    while (rest > 0 || count <= scale) { /* lowest digit first, at least one before the point */
-        digits[count++] = (char)('0' + rest % 10);
-        rest /= 10;
-    }
-    while (skipped < scale && digits[skipped] == '0')
-        skipped++;
+    char *const end = digits + sizeof digits;
+    char *at = digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    while (at > end - scale - 1) /* at least one digit stands before the point */
+        *--at = '0';
+    size_t const whole = (size_t)(end - at) - scale;
+    size_t decimals = scale, len = 0;
+    while (decimals > 0 && at[whole + decimals - 1] == '0')
+        decimals--;
     if (value < 0)
         out[len++] = '-';
-    for (size_t i = count; i > skipped; i--) {
-        out[len++] = digits[i - 1];
-        if (i - 1 == scale && skipped < scale)
-            out[len++] = '.';
-    }
-    return len;
+    memcpy(out + len, at, whole);
+    len += whole;
+    if (decimals == 0)
+        return len;
+    out[len++] = '.';
+    memcpy(out + len, at + whole, decimals);
+    return len + decimals;
 }
 
 int64_t mul_div_ceil(int64_t a, int64_t b, int64_t c)

@@ -150,10 +150,27 @@ static void changed_broadcast(struct journal *journal)
     pthread_mutex_unlock(&journal->wake_mutex);
 }
 
+/* Lets go of the pages that the group filled, in one step. fdatasync takes the right to write from
+ * each page that is still mapped, with an interrupt of the other processors for each: 13 µs a page.
+ * Nothing is lost: the page cache keeps what was written, and whoever needs a page faults it in. */
+static void unmap(const struct group *group, size_t used_before)
+{
+    size_t const page = 4096;
+    for (struct segment *segment = group->first;; segment = segment->next) {
+        size_t const from = segment == group->first ? used_before & ~(page - 1) : 0;
+        size_t const to = segment == group->last ? group->used : segment->capacity;
+        if (to > from)
+            (void)madvise(segment->base + from, to - from, MADV_DONTNEED); /* a help, not a need */
+        if (segment == group->last)
+            return;
+    }
+}
+
 static void group_run(struct journal *journal, size_t *used_before)
 {
     struct group const group = group_take(journal);
     int64_t const begin_us = now_us();
+    unmap(&group, *used_before);
     if (!group_sync(&group)) {
         int const error = errno;
         journal->failed = true;

@@ -219,15 +219,13 @@ static enum err message_count(struct str message, int64_t *count, struct fault *
 static enum err messages_take(struct openai_ask *ask, struct fault *fault)
 {
     struct str const messages = ask->values[OPENAI_FIELD_MESSAGES];
-    struct str message;
-    size_t at = 0;
-    if (json_type(messages) != JSON_ARRAY || !json_next(messages, &at, &message))
+    if (!json_has_element(messages))
         return refuse(fault, OPENAI_FIELD_MESSAGES, "a list of at least one message is expected");
     if (!may_have_parts(messages))
         return ERR_OK;
     struct fault inner = {0};
-    at = 0;
-    while (json_next(messages, &at, &message))
+    struct str message;
+    for (size_t at = 0; json_next(messages, &at, &message);)
         if (message_count(message, &ask->image_parts, &inner) != ERR_OK)
             return refuse(fault, OPENAI_FIELD_MESSAGES, "a message has too many members");
     return ERR_OK;
@@ -301,12 +299,10 @@ int64_t openai_input_bound(const struct openai_ask *ask, int64_t image_tokens_ma
 static int64_t messages_bytes(struct str messages)
 {
     struct json_object object;
-    struct fault fault = {0};
     struct str message;
     int64_t bytes = 0;
-    for (size_t at = 0; json_next(messages, &at, &message);)
-        if (json_members(message, &object, &fault) == ERR_OK)
-            bytes += openai_content_bytes(json_get(&object, STR("content")));
+    for (size_t at = 0; json_next_object(messages, &at, &message, &object);)
+        bytes += openai_content_bytes(json_get(&object, STR("content")));
     return bytes;
 }
 

@@ -62,12 +62,10 @@ static int64_t function_bytes(struct str function)
 static int64_t tool_calls_bytes(struct str calls)
 {
     struct json_object object;
-    struct fault fault = {0};
     struct str call;
     int64_t bytes = 0;
-    for (size_t at = 0; json_next(calls, &at, &call);)
-        if (json_members(call, &object, &fault) == ERR_OK)
-            bytes += function_bytes(json_get(&object, STR("function")));
+    for (size_t at = 0; json_next_object(calls, &at, &call, &object);)
+        bytes += function_bytes(json_get(&object, STR("function")));
     return bytes;
 }
 

@@ -508,7 +508,39 @@ static void arrays_are_walked(void **state)
             len += (size_t)snprintf(seen + len, sizeof seen - len, "%.*s;", STR_ARG(element));
         assert_string_equal(seen, cases[i].elements);
         assert_false(json_next(str_of(cases[i].array), &at, &element)); /* and stays there */
+        size_t members_at = 0, members_len = 0;
+        while (json_next_object(str_of(cases[i].array), &members_at, &element, &object))
+            members_len += (size_t)snprintf(seen + members_len, sizeof seen - members_len, "%.*s;",
+                                            STR_ARG(element));
+        assert_int_equal(members_len, len);
+        assert_string_equal(seen, cases[i].elements);
     }
+}
+
+/* [{"a":0,"a":0,…},7] */
+static size_t many_members(char *text, size_t room, size_t count)
+{
+    size_t len = (size_t)snprintf(text, room, "[{");
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, room - len, "%s\"a\":0", i > 0 ? "," : "");
+    return len + (size_t)snprintf(text + len, room - len, "},7]");
+}
+
+/* An object of more members than are collected is still stepped over. */
+static void an_element_with_too_many_members_has_none(void **state)
+{
+    (void)state;
+    static char text[16 * (JSON_TOP_MEMBERS_MAX + 2)];
+    size_t const len = many_members(text, sizeof text, JSON_TOP_MEMBERS_MAX + 1);
+    size_t at = 0;
+    struct str element;
+    assert_true(json_next_object(str_make(text, len), &at, &element, &object));
+    assert_int_equal(object.count, 0);
+    assert_int_equal(element.len, len - strlen("[,7]"));
+    assert_true(json_next_object(str_make(text, len), &at, &element, &object));
+    assert_true(str_eq(element, STR("7")));
+    assert_int_equal(object.count, 0);
+    assert_false(json_next_object(str_make(text, len), &at, &element, &object));
 }
 
 int main(void)
@@ -527,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_name_asked_for_may_be_there_once),
         cmocka_unit_test(numbers_are_whole_and_in_range),
         cmocka_unit_test(types_are_seen_at_the_first_byte),
+        cmocka_unit_test(an_element_with_too_many_members_has_none),
         cmocka_unit_test(text_is_decoded),
         cmocka_unit_test(plain_text_is_not_copied),
         cmocka_unit_test(arrays_are_walked),

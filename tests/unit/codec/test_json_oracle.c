@@ -215,13 +215,30 @@ static void compare_trusted(const struct json_object *object)
     }
 }
 
+/* One pass sees what two see. */
+static void compare_element_members(struct str array, size_t at, struct str element)
+{
+    static struct json_object two, one;
+    struct fault fault = {0};
+    struct str same;
+    size_t same_at = at;
+    assert_true(json_next_object(array, &same_at, &same, &one));
+    assert_ptr_equal(same.ptr, element.ptr);
+    assert_int_equal(same.len, element.len);
+    assert_int_equal(json_members(element, &two, &fault), ERR_OK);
+    assert_int_equal(one.count, two.count);
+    for (size_t i = 0; i < one.count; i++)
+        assert_ptr_equal(one.members[i].value.ptr, two.members[i].value.ptr);
+}
+
 static void compare_elements(json_t *root)
 {
-    size_t at = 0, index = 0;
+    size_t at = 0, before = 0, index = 0;
     struct str element, array = str_make(text, len);
     while (array.ptr[0] != '[')
         array = str_skip(array, 1);
-    for (; json_next(array, &at, &element); index++) {
+    for (; json_next(array, &at, &element); index++, before = at) {
+        compare_element_members(array, before, element);
         json_t *ours = json_loadb(element.ptr, element.len, JANSSON, NULL);
         assert_true(json_equal(ours, json_array_get(root, index)));
         json_decref(ours);
