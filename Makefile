@@ -1,5 +1,5 @@
 # Makefile - the front door. Every target is one line that calls Meson, npm or a script in tools/.
-.PHONY: run build test bench bench-short crash sim fuzz format clean install
+.PHONY: run build test bench bench-short bench-million crash sim fuzz format clean install
 .NOTPARALLEL:
 TIME ?= 60
 KILLS ?= 50
@@ -17,6 +17,8 @@ bench: ## side by side with nginx and HAProxy
 	@tools/bootstrap.sh build bench && tools/build.sh bench && exec tools/bench.py
 bench-short: ## its first shape alone, under a minute
 	@tools/bootstrap.sh build bench && tools/build.sh bench && exec tools/bench.py --short
+bench-million: ## a million keys of 100,000 customers beside a small catalogue: start, memory, calls, lists
+	@tools/bootstrap.sh build bench && tools/build.sh bench && exec python3 tools/million.py
 crash: ## kill -9 under load, KILLS=50
 	@tools/bootstrap.sh build test && tools/build.sh && exec python3 tests/crash/run.py --kills $(KILLS)
 sim: ## the seeded simulator against the ledger model, RUNS=1000 SEED=1

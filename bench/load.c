@@ -1,14 +1,14 @@
 /* load.c - the load generator: asks one chat endpoint over and over, and measures what comes back.
  *
- * usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES REQUESTS_MAX KEY [HEADERS]
- *   HEADERS  more of them, each line ended by CR LF
- *   closed   each connection asks again as soon as it is answered
- *   open     RATE requests per second whatever happens; the time counts from when a request was
- *            due, so a proxy that stalls is not spared the requests that it held up
- *   streams  each connection reads stream after stream; started over the first WARMUP_MS
- *   idle     each connection opens one stream (RATE new ones per second) and holds it;
- *            prints "ready" once all have their first token, ends when its input ends
- * Prints one line of JSON. Exit 1 when anything but whole answers with status 200 came back.
+ * usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES REQUESTS_MAX KEY [HEADERS
+ * [KEYS]] HEADERS  more of them, each line ended by CR LF KEYS     KEY ends in ########; each
+ * request has a number below KEYS there, drawn at random closed   each connection asks again as
+ * soon as it is answered open     RATE requests per second whatever happens; the time counts from
+ * when a request was due, so a proxy that stalls is not spared the requests that it held up streams
+ * each connection reads stream after stream; started over the first WARMUP_MS idle     each
+ * connection opens one stream (RATE new ones per second) and holds it; prints "ready" once all have
+ * their first token, ends when its input ends Prints one line of JSON. Exit 1 when anything but
+ * whole answers with status 200 came back.
  */
 #include "answer.h"
 #include "common.h"
@@ -22,13 +22,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 << 10, CONNECTIONS_MAX = 20000, SETTLE_SECONDS = 30 };
+enum { READ_BYTES = 256 << 10, CONNECTIONS_MAX = 20000, SETTLE_SECONDS = 30, KEY_DIGITS = 8 };
 
 enum mode { MODE_CLOSED, MODE_OPEN, MODE_STREAMS, MODE_IDLE };
 
 struct connection {
     int fd;
     bool asking;
+    uint32_t key;
     size_t sent;        /* bytes of the request that the socket took */
     int64_t started_ns; /* when the request was due */
     int64_t answered_ns;
@@ -50,6 +51,8 @@ struct load {
     struct connection *free;
     char *request;
     size_t request_bytes;
+    char *key_digits; /* in the request; NULL: one key for all */
+    uint64_t key_count, random;
     int64_t due_count; /* requests, or connections, begun by the clock so far */
     int asking_count;
     int first_token_count;
@@ -88,6 +91,19 @@ static void request_build(int body_bytes, const char *key, const char *headers)
     free(body);
 }
 
+/* Partly sent requests share the text: the number is written anew before each write. */
+static void key_put(uint32_t key)
+{
+    for (int i = KEY_DIGITS; load.key_digits != NULL && i-- > 0; key /= 10)
+        load.key_digits[i] = (char)('0' + key % 10);
+}
+
+static uint32_t key_draw(void)
+{
+    load.random = load.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)((load.random >> 33) % load.key_count);
+}
+
 static void connection_open(struct connection *connection, bool first)
 {
     if (!first)
@@ -102,6 +118,7 @@ static void push(struct connection *connection)
 {
     bool const was_partial = connection->sent > 0;
     size_t const left = load.request_bytes - connection->sent;
+    key_put(connection->key);
     ssize_t const sent = write(connection->fd, load.request + connection->sent, left);
     if (sent < 0 && errno != EAGAIN)
         return; /* the read that follows tells */
@@ -115,6 +132,7 @@ static void ask(struct connection *connection, int64_t due_ns)
 {
     connection->asking = true;
     connection->sent = 0;
+    connection->key = key_draw();
     connection->started_ns = due_ns;
     connection->first_token_seen = false;
     answer_begin(&connection->answer);
@@ -297,7 +315,7 @@ static enum mode mode_of(const char *name)
     exit(2);
 }
 
-static void prepare(char **argv)
+static void prepare(int argc, char **argv)
 {
     load.port = number_of(argv[1], 1, 65535);
     load.mode = mode_of(argv[2]);
@@ -305,7 +323,10 @@ static void prepare(char **argv)
     int64_t const measured_ms = number_of(argv[4], 1, 3600000);
     int64_t const warmup_ms = number_of(argv[5], 0, 3600000);
     load.rate = number_of(argv[6], 1, 10000000);
-    request_build(number_of(argv[7], 1, 64 << 20), argv[9], argv[10] != NULL ? argv[10] : "");
+    request_build(number_of(argv[7], 1, 64 << 20), argv[9], argc > 10 ? argv[10] : "");
+    load.key_count = argc > 11 ? (uint64_t)number_of(argv[11], 1, 100000000) : 1;
+    load.key_digits = argc > 11 ? strstr(load.request, "########") : NULL;
+    load.random = 1;
     load.requests_max = number_of(argv[8], 0, 2000000000);
     load.connections = calloc((size_t)load.connection_count, sizeof *load.connections);
     load.epoll_fd = epoll_create1(0);
@@ -329,14 +350,14 @@ static void prepare(char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc != 10 && argc != 11) {
+    if (argc < 10 || argc > 12) {
         fprintf(stderr, "usage: bench_load PORT MODE CONNECTIONS MS WARMUP_MS RATE BODY_BYTES "
-                        "REQUESTS_MAX KEY [HEADERS]\n");
+                        "REQUESTS_MAX KEY [HEADERS [KEYS]]\n");
         return 2;
     }
     files_raise();
     prctl(PR_SET_TIMERSLACK, 1); /* the default of 50 us would show up as latency */
-    prepare(argv);
+    prepare(argc, argv);
     run();
     report(now_ns() - load.start_ns);
     return load.errors == 0 && (load.mode == MODE_IDLE || load.asking_count == 0) ? 0 : 1;

@@ -19,8 +19,10 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 METHODS = ("get", "post", "put", "patch", "delete")
 SCOPES = ("read", "write", "money", "audit", "self")
+PLACES = ("self", "document", "path", "query", "body")  # where an operation has the customer
 ACTIONS = {"list": ("get", ""), "create": ("post", ""), "get": ("get", "/{id}"), "replace": ("put", "/{id}"),
            "change": ("patch", "/{id}"), "delete": ("delete", "/{id}")}
+SHOWN_ONLY = ("JOB",)  # kinds that the server alone writes
 TYPES = {"null": "SCHEMA_NULL", "boolean": "SCHEMA_BOOLEAN", "integer": "SCHEMA_INTEGER", "number": "SCHEMA_NUMBER",
          "string": "SCHEMA_STRING", "array": "SCHEMA_ARRAY", "object": "SCHEMA_OBJECT"}
 NOTES = {"description", "default", "readOnly", "writeOnly", "example"}
@@ -262,7 +264,7 @@ def check_example(api, schema, example, place, writing, partial=False):
 def check_operation(api, path, method, operation, errors):
     place = f"{method.upper()} {path}"
     tags = {tag["name"] for tag in api.document["tags"]}
-    for key in ("operationId", "summary", "description", "x-scope", "x-handler", "x-errors", "tags", "responses"):
+    for key in ("operationId", "summary", "description", "x-scope", "x-permission", "x-handler", "x-errors", "tags", "responses"):
         if not operation.get(key):
             api.wrong(place, f"{key} is missing")
             return
@@ -272,6 +274,7 @@ def check_operation(api, path, method, operation, errors):
         api.wrong(place, "operationId must be a word in camelCase")
     if operation["x-scope"] not in SCOPES:
         api.wrong(place, f"x-scope must be one of {', '.join(SCOPES)}")
+    check_permission(api, path, operation, place)
     for tag in set(operation["tags"]) - tags:
         api.wrong(place, f"the tag {tag} is not declared")
     for name in operation["x-errors"]:
@@ -279,6 +282,30 @@ def check_operation(api, path, method, operation, errors):
             api.wrong(place, f"x-errors: {name} is not in src/base/err.def")
     check_parameters(api, path, operation, place)
     check_contents(api, operation, place)
+
+
+def check_permission(api, path, operation, place):
+    """The permission is one of roles.def; what roles of customers may do says whose customer it is about."""
+    roles, permissions = roles_of_source()
+    wanted = operation["x-permission"]
+    where = operation.get("x-customer", "")
+    word, _, name = where.partition(":")
+    if wanted not in permissions:
+        api.wrong(place, f"x-permission must be one of src/admin/roles.def: {', '.join(permissions)}")
+        return
+    bound = any(has for role, has in zip(roles, permissions[wanted]) if role[1])
+    if bound and wanted not in ("public", "own") and not where:
+        api.wrong(place, f"x-customer is missing: roles of customers have {wanted}")
+    if where and (word not in PLACES or (word in ("path", "query", "body")) != bool(name)):
+        api.wrong(place, "x-customer must be self, document, path:NAME, query:NAME or body:NAME")
+    if word in ("path", "query") and not any(one["in"] == word and one["name"] == name for one in api.parameters(operation)):
+        api.wrong(place, f"x-customer: there is no parameter {name} in its {word}")
+    if word == "body" and name not in api.flat(api.content(operation.get("requestBody", {}))[1]).get("required", []):
+        api.wrong(place, f"x-customer: {name} is not required in its body")
+    if word in ("path", "query", "body", "document") and "NOT_FOUND" not in operation["x-errors"]:
+        api.wrong(place, "x-customer: what is another's is NOT_FOUND; x-errors must have it")
+    if word == "document" and operation.get("x-kind") not in owned_kinds():
+        api.wrong(place, "x-customer: document: the kind belongs to no customer")
 
 
 def check_parameters(api, path, operation, place):
@@ -326,13 +353,16 @@ def check_contents(api, operation, place):
 def check_kinds(api, kinds):
     """Each kind has its six operations, and there is no operation of another kind."""
     expected = {(f"/api/v1/{path}{suffix}", method): (name, f"object_{action}")
-                for name, path in kinds.items() for action, (method, suffix) in ACTIONS.items()}
+                for name, path in kinds.items() for action, (method, suffix) in ACTIONS.items()
+                if name not in SHOWN_ONLY or action in ("list", "get")}
+    for name in SHOWN_ONLY:  # such a path may have operations of its own
+        expected.pop((f"/api/v1/{kinds[name]}", "post"), None)
     for path, method, operation in api.operations():
         found = (operation.get("x-kind"), operation.get("x-handler"))
         wanted = expected.pop((path, method), None)
         if wanted and wanted != found:
             api.wrong(f"{method.upper()} {path}", f"x-kind and x-handler must be {' and '.join(wanted)}")
-        if not wanted and operation.get("x-kind"):
+        if not wanted and operation.get("x-kind") and operation["x-kind"] not in private_kinds():
             api.wrong(f"{method.upper()} {path}", f"{operation['x-kind']} is no kind of src/book/kinds.def with this path")
     for (path, method), (name, _) in expected.items():
         api.wrong(f"{method.upper()} {path}", f"is missing; {name} is in src/book/kinds.def")
@@ -343,7 +373,28 @@ def rows_of(path):
 
 
 def kinds_of_source():
-    return {name: re.search(r'"([^"]+)"', rest)[1] for name, rest in rows_of("src/book/kinds.def")}
+    """Kinds with a collection; the others have operations of their own, or none."""
+    paths = {name: re.search(r'"([^"]*)"', rest)[1] for name, rest in rows_of("src/book/kinds.def")}
+    return {name: path for name, path in paths.items() if path and not path.startswith("/")}
+
+
+def private_kinds():
+    return {name for name, rest in rows_of("src/book/kinds.def") if re.search(r'"(/[^"]*)?"', rest)}
+
+
+def owned_kinds():
+    return {name for name, rest in rows_of("src/book/kinds.def") if rest.split(",")[2].strip(" )") == "true"}
+
+
+def roles_of_source():
+    """[(role, bound to a customer)] and {permission: [has each role it?]}"""
+    text = (ROOT / "src/admin/roles.def").read_text()
+    roles = [(row[0], row[1] == "true") for row in re.findall(r'^ROLE\(\w+,\s*"(\w+)",\s*(\w+)\)', text, re.M)]
+    rows = re.findall(r'^PERMISSION\((\w+),\s*"([^"]+)",\s*([01, ]+),\s*"', text, re.M)
+    permissions = {name: [flag.strip() == "1" for flag in flags.split(",")] for _, name, flags in rows}
+    if any(len(flags) != len(roles) for flags in permissions.values()):
+        raise Wrong("src/admin/roles.def: a permission says not for each role whether it has it")
+    return roles, permissions
 
 
 def check(api):
@@ -364,11 +415,14 @@ def check(api):
 # --- C tables -----------------------------------------------------------------------------------------------------------
 TABLE_HEADER = """/* api_table.h - made by tools/api.py from openapi.yaml; do not edit. The operations of the management API. */
 #pragma once
+#include "admin/roles.h"
 #include "book/object.h"
 #include "codec/schema.h"
 #include "http/server.h"
 
 enum api_scope { %(scopes)s };
+/* Where an operation has the customer that it is about: of its customer a caller sees only that. */
+enum api_customer { API_CUSTOMER_NONE, %(places)s };
 enum api_place { API_IN_PATH, API_IN_QUERY, API_IN_HEADER };
 enum { API_NO_KIND = -1, API_OPERATION_COUNT = %(count)d, API_PATH_PARAMETERS_MAX = %(path)d };
 
@@ -383,6 +437,10 @@ struct api_operation {
     const char *method_name, *path, *id, *handler, *summary;
     int kind; /* enum object_kind, or API_NO_KIND */
     enum api_scope scope;
+    enum permission permission;
+    enum api_customer customer;
+    const char *customer_name;              /* of its parameter or member */
+    bool slow;                              /* a password's hash is made */
     const struct api_parameter *parameters; /* of the path first, in its order */
     const struct schema *body;              /* NULL: none is taken */
     bool partial;                           /* the body is a merge patch */
@@ -462,11 +520,18 @@ class Tables:
                 f"&{self.schema(one['schema'])}}}" for one in parameters]
         return self.table("parameters", "struct api_parameter %s[]", "{" + ", ".join(rows + ["{0}"]) + "}")
 
+    @staticmethod
+    def access(operation):
+        permission = re.sub("[^A-Z]", "_", operation["x-permission"].upper())
+        word, _, name = operation.get("x-customer", "none").partition(":")
+        slow = str(operation.get("x-slow", False)).lower()
+        return f"PERMISSION_{permission}, API_CUSTOMER_{word.upper()}, {quoted(name)}, {slow}"
+
     def operation(self, path, method, operation):
         body = f"&{self.schema(self.api.content(operation['requestBody'])[1])}" if "requestBody" in operation else "NULL"
         kind = f"OBJECT_{operation['x-kind']}" if "x-kind" in operation else "API_NO_KIND"
         texts = [method.upper(), path, operation["operationId"], operation["x-handler"], operation["summary"]]
-        return (f"    {{HTTP_{method.upper()}, {', '.join(map(quoted, texts))}, {kind}, API_SCOPE_{operation['x-scope'].upper()}, "
+        return (f"    {{HTTP_{method.upper()}, {', '.join(map(quoted, texts))}, {kind}, API_SCOPE_{operation['x-scope'].upper()}, {self.access(operation)}, "
                 f"{self.parameters(operation)}, {body}, {str(operation.get('x-partial', False)).lower()}}},")
 
 
@@ -480,7 +545,8 @@ def write_table(api, folder):
             documents.append(f"    [OBJECT_{operation['x-kind']}] = &{schema},")
     in_path = max(path.count("{") for path in api.document["paths"])
     scopes = ", ".join(f"API_SCOPE_{scope.upper()}" for scope in SCOPES)
-    (folder / "api_table.h").write_text(TABLE_HEADER % {"count": len(rows), "scopes": scopes, "path": in_path})
+    (folder / "api_table.h").write_text(TABLE_HEADER % {"count": len(rows), "scopes": scopes, "path": in_path,
+                                                    "places": ", ".join(f"API_CUSTOMER_{place.upper()}" for place in PLACES)})
     (folder / "api_table.c").write_text("\n".join([
         "/* api_table.c - made by tools/api.py from openapi.yaml; do not edit. */", '#include "admin/api_table.h"', "",
         *tables.lines, "", "const struct api_operation api_operations[API_OPERATION_COUNT] = {", *rows, "};",
@@ -543,11 +609,10 @@ def parameter_lines(api, operation):
     return lines + [""]
 
 
-def operation_lines(api, path, method, operation, level):
+def operation_lines(api, path, method, operation, level, whole):
     lines = [f"{level} {method.upper()} {path}", "", f"`{operation['operationId']}`: {operation['summary']}. {operation['description']}", "",
-             f"Scope `{operation['x-scope']}`; errors {', '.join(f'`{code}`' for code in error_codes(operation))}.", ""]
+             f"Permission `{operation['x-permission']}`, scope `{operation['x-scope']}`; errors {', '.join(f'`{code}`' for code in error_codes(operation))}.", ""]
     lines += parameter_lines(api, operation)
-    whole = not operation.get("x-kind")
     if "requestBody" in operation:
         media, schema, example = api.content(operation["requestBody"])
         lines += [f"Body, `{media}`:", ""]
@@ -556,7 +621,7 @@ def operation_lines(api, path, method, operation, level):
         lines += fenced(example)
     for status, answer in operation["responses"].items():
         content = api.content(answer)
-        if status == "default" or (operation.get("x-kind") and operation["x-handler"] != "object_list"):
+        if status == "default" or not (whole or operation["x-handler"] == "object_list"):
             continue
         lines += [f"Answer {status}: {api.follow(answer)['description']}", ""]
         if content and whole:
@@ -578,7 +643,22 @@ def kind_lines(api, kind, operations):
              "| member | type | | what |", "| --- | --- | --- | --- |", *member_rows(api, api.content(create["requestBody"])[1]), "",
              "Shown:", "", *fenced(answer[2])]
     for action in ACTIONS:
-        lines += operation_lines(api, *operations[f"object_{action}"], "####")
+        lines += operation_lines(api, *operations[f"object_{action}"], "####", False)
+    return lines
+
+
+def tag_lines(api, operations):
+    """Documents with all their operations are one chapter each; what else there is comes first, one by one."""
+    lines, kinds = [], {}
+    for path, method, operation in operations:
+        kinds.setdefault(operation.get("x-kind"), {})[operation["x-handler"]] = (path, method, operation)
+    whole = {kind for kind, by_handler in kinds.items() if kind and all(f"object_{action}" in by_handler for action in ACTIONS)}
+    for path, method, operation in operations:
+        if operation.get("x-kind") not in whole:
+            lines += operation_lines(api, path, method, operation, "###", True)
+    for kind, by_handler in kinds.items():
+        if kind in whole:
+            lines += kind_lines(api, kind, by_handler)
     return lines
 
 
@@ -595,15 +675,7 @@ def docs(api):
         lines.append(f"| [{tag['name']}](#{tag['name']}) | {tag['description']} | {len(by_tag[tag['name']])} |")
     lines.append("")
     for tag in api.document["tags"]:
-        lines += [f"## {tag['name']}", "", tag["description"], ""]
-        kinds = {}
-        for path, method, operation in by_tag[tag["name"]]:
-            if "x-kind" in operation:
-                kinds.setdefault(operation["x-kind"], {})[operation["x-handler"]] = (path, method, operation)
-            else:
-                lines += operation_lines(api, path, method, operation, "###")
-        for kind, operations in kinds.items():
-            lines += kind_lines(api, kind, operations)
+        lines += [f"## {tag['name']}", "", tag["description"], "", *tag_lines(api, by_tag[tag["name"]])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -4,8 +4,12 @@
 usage: tools/test.py [--list] [suite…]
 A suite is either a Meson build whose programs are run (each cmocka case counts as one), or a script. A script may end
 with a line "N passed, N failed, N skipped"; otherwise its exit code makes one case. Logs: build/test-logs/<suite>.log.
+Builds run alone; what comes after them two at a time, for most of it waits; two of one folder never together.
 """
 import argparse
+import collections
+import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 from fixtures import UNPACKED, fixtures
@@ -186,12 +191,30 @@ SUITES = {  # in this order: what is quick and tells most comes first
     "docs": script("tools/docs_check.sh"),
     "sim": script("build/asan/tests/sim/sim", "--runs", "40", "--seed", "1"),
     "e2e": script("tests/e2e/run.py", "--binary", COTA, needs=COTA),
+    "team": script("tests/e2e/team.py", "--binary", COTA, needs=COTA),
+    "team-asan": script("tests/e2e/team.py", "--binary", ASAN, needs=ASAN),
+    "management": script("tests/e2e/management.py", "--binary", COTA, needs=COTA),
+    "management-asan": script("tests/e2e/management.py", "--binary", ASAN, needs=ASAN),
     "governance": script("tests/e2e/governance.py", "--binary", COTA, needs=COTA),
     "governance-asan": script("tests/e2e/governance.py", "--binary", ASAN, needs=ASAN),
+    "decisions": script("tests/e2e/decisions.py", "--binary", COTA, needs=COTA),
+    "decisions-asan": script("tests/e2e/decisions.py", "--binary", ASAN, needs=ASAN),
+    "money-terms": script("tests/e2e/money_terms.py", "--binary", COTA, needs=COTA),
+    "money-terms-asan": script("tests/e2e/money_terms.py", "--binary", ASAN, needs=ASAN),
+    "alerts": script("tests/e2e/alerts.py", "--binary", COTA, needs=COTA),
+    "alerts-asan": script("tests/e2e/alerts.py", "--binary", ASAN, needs=ASAN),
+    "events": script("tests/e2e/events.py", "--binary", COTA, needs=COTA),
+    "events-asan": script("tests/e2e/events.py", "--binary", ASAN, needs=ASAN),
     "identity": script("tests/e2e/identity.py", "--binary", COTA, needs=COTA),
     "identity-asan": script("tests/e2e/identity.py", "--binary", ASAN, needs=ASAN),
+    "million": script("tests/e2e/million.py", "--binary", COTA, needs=COTA),
+    "million-asan": script("tests/e2e/million.py", "--binary", ASAN, needs=ASAN),
     "compat": script("tests/e2e/compat.py", "--binary", COTA, needs=COTA),
     "compat-asan": script("tests/e2e/compat.py", "--binary", ASAN, needs=ASAN),
+    "assistants": script("tests/e2e/assistants.py", "--binary", COTA, needs=COTA),
+    "assistants-asan": script("tests/e2e/assistants.py", "--binary", ASAN, needs=ASAN),
+    "own-keys": script("tests/e2e/own_keys.py", "--binary", COTA, needs=COTA),
+    "own-keys-asan": script("tests/e2e/own_keys.py", "--binary", ASAN, needs=ASAN),
     "files": script("tests/e2e/files.py", "--binary", COTA, needs=COTA),
     "files-asan": script("tests/e2e/files.py", "--binary", ASAN, needs=ASAN),
     "e2e-asan": script("tests/e2e/run.py", "--binary", ASAN, needs=ASAN),
@@ -201,6 +224,10 @@ SUITES = {  # in this order: what is quick and tells most comes first
     "faults-asan": script("tests/money/faults.py", "--binary", ASAN, needs=ASAN),
     "hostile": script("tests/hostile/run.py", "--binary", COTA, needs=COTA),
     "hostile-asan": script("tests/hostile/run.py", "--binary", ASAN, needs=ASAN),
+    "sql": script("tests/e2e/sql.py", "--binary", COTA, needs=COTA),
+    "sql-asan": script("tests/e2e/sql.py", "--binary", ASAN, needs=ASAN),
+    "forecast": script("tests/e2e/forecast.py", "--binary", COTA, needs=COTA),
+    "forecast-asan": script("tests/e2e/forecast.py", "--binary", ASAN, needs=ASAN),
     "sdk": script("tests/sdk/run.sh", COTA, needs=COTA),
     "sdk-typescript": script("tests/sdk/typescript.sh", COTA, needs=COTA),
     "property": script("tests/property/run.sh", "--binary", COTA, needs=COTA),
@@ -209,15 +236,32 @@ SUITES = {  # in this order: what is quick and tells most comes first
 }
 
 
+ALONE = {"tidy", "format", "tools", "asan", "tsan", "release", "docs", "sim"}  # compilers take all cores; unit tests are many
+PRINTING = threading.Lock()
+
+
 def show(name, outcome, seconds, log):
     state = f"{outcome.passed:6} passed {outcome.failed:4} failed {outcome.skipped:4} skipped {seconds:6.1f} s"
-    print(state, flush=True)
+    print(f"{name:<17}{state}", flush=True)
     for note in sorted(set(outcome.notes))[:8]:
         print(f"    skipped: {note}")
     for case, text in outcome.failures:
         print(f"\n--- {name}: {case} (whole log: {log.relative_to(ROOT)})")
         print("\n".join(text.strip().splitlines()[-TAIL_LINES:]))
         print("---\n", flush=True)
+
+
+def run_suite(name, folder=contextlib.nullcontext()):
+    log = LOGS / f"{name}.log"
+    log.write_bytes(b"")
+    outcome = Outcome()
+    with folder:
+        started = time.monotonic()
+        SUITES[name](log, outcome)
+        seconds = time.monotonic() - started
+    with PRINTING:
+        show(name, outcome, seconds, log)
+    return outcome
 
 
 def main():
@@ -233,20 +277,16 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     if fixtures() is None:
         print("no ../shared/fixtures here: the tests that read them are skipped")
-    total = Outcome()
-    for name, suite in SUITES.items():
-        if options.suite and name not in options.suite:
-            continue
-        log = LOGS / f"{name}.log"
-        log.write_bytes(b"")
-        print(f"{name:<13}", end="", flush=True)
-        outcome = Outcome()
-        started = time.monotonic()
-        suite(log, outcome)
-        show(name, outcome, time.monotonic() - started, log)
-        total.passed += outcome.passed
-        total.failed += outcome.failed
-        total.skipped += outcome.skipped
+    wanted = [name for name in SUITES if not options.suite or name in options.suite]
+    total, folders = Outcome(), collections.defaultdict(threading.Lock)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        alone = [run_suite(name) for name in wanted if name in ALONE]
+        rest = sorted((name for name in wanted if name not in ALONE), key=lambda name: name.endswith("-asan"))  # far from its twin
+        together = [pool.submit(run_suite, name, folders[name.removesuffix("-asan")]) for name in rest]
+        for outcome in alone + [each.result() for each in together]:
+            total.passed += outcome.passed
+            total.failed += outcome.failed
+            total.skipped += outcome.skipped
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed else 0
 

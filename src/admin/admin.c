@@ -1,6 +1,9 @@
 /* admin.c - finds the route, checks the credential, runs the handler on the pool, sends its answer.
  */
-#include "admin/admin_int.h"
+#include "admin/auth_int.h"
+#include "admin/events.h"
+#include "admin/idempotent.h"
+#include "admin/jobs.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -14,9 +17,12 @@ typedef enum err admin_run(struct admin_call *call, struct json_writer *writer);
 
 struct admin {
     struct admin_options options;
+    struct auth *auth;
     _Atomic size_t running;
     _Atomic int64_t refused;
     _Atomic int64_t refused_logged_us;
+    struct jobs *jobs;
+    struct events *events;
     admin_run *runs[API_OPERATION_COUNT];
 };
 
@@ -40,9 +46,19 @@ static admin_run *handler_of(const struct api_operation *operation)
     return NULL;
 }
 
+struct auth *admin_auth(const struct admin *admin)
+{
+    return admin->auth;
+}
+
 const struct admin_options *admin_options(const struct admin *admin)
 {
     return &admin->options;
+}
+
+struct jobs *admin_jobs(const struct admin *admin)
+{
+    return admin->jobs;
 }
 
 struct admin *admin_new(const struct admin_options *options)
@@ -51,6 +67,16 @@ struct admin *admin_new(const struct admin_options *options)
     if (admin == NULL)
         return NULL;
     admin->options = *options;
+    admin->jobs = jobs_new(admin);
+    admin->auth = admin->jobs != NULL ? auth_new() : NULL;
+    if (admin->auth != NULL)
+        admin->events = events_new(&admin->options);
+    if (admin->events == NULL) {
+        auth_free(admin->auth);
+        jobs_free(admin->jobs);
+        free(admin);
+        return NULL;
+    }
     for (size_t i = 0; i < API_OPERATION_COUNT; i++) {
         admin->runs[i] = handler_of(&api_operations[i]);
         MUST(admin->runs[i] != NULL);
@@ -79,7 +105,20 @@ void admin_free(struct admin *admin)
         return;
     MUST(admin->running == 0);
     secret_wipe(&admin->options.token);
+    events_free(admin->events);
+    jobs_free(admin->jobs);
+    auth_free(admin->auth);
     free(admin);
+}
+
+void admin_events_beat(struct admin *admin)
+{
+    events_beat(admin->events);
+}
+
+void admin_events_stop(struct admin *admin)
+{
+    events_stop(admin->events);
 }
 
 /* --- answers -------------------------------------------------------------------------------- */
@@ -124,6 +163,8 @@ void admin_refuse(struct arena *arena, const struct fault *fault, struct str *co
 static void call_free(struct admin_call *call)
 {
     call->admin->running--;
+    if (call->body.len > 0) /* it may have brought a key */
+        secret_zero((char *)(uintptr_t)call->body.ptr, call->body.len);
     buf_free(&call->out);
     arena_free(call->arena); /* the call itself is in it */
 }
@@ -163,8 +204,27 @@ static void send_page(struct admin_call *call)
         work_again(call);
 }
 
+/* True: the exchange is no longer the call's. */
+static bool become_listener(struct admin_call *call)
+{
+    if (call->err != ERR_OK || call->events_wanted == NULL)
+        return false;
+    if (call->gone)
+        http_abort(call->exchange);
+    else
+        call->err = events_begin(call->admin->events, call);
+    if (call->err != ERR_OK) {
+        call->headers = STR("cache-control: no-store\r\nretry-after: 10\r\n");
+        return false;
+    }
+    call_free(call);
+    return true;
+}
+
 static void send_answer(struct admin_call *call)
 {
+    if (become_listener(call))
+        return;
     if (call->started || (call->err == ERR_OK && call->more)) {
         send_page(call);
         return;
@@ -178,16 +238,43 @@ static void send_answer(struct admin_call *call)
 }
 
 /* --- work ------------------------------------------------------------------------------------ */
-static void work_run(uv_work_t *work)
+static void call_run(void *owner)
 {
-    struct admin_call *call = work->data;
+    struct admin_call *call = owner;
     struct json_writer writer;
     call->more = false;
     buf_clear(&call->out);
     json_write_start(&writer, &call->out);
-    call->err = call->admin->runs[call->operation - api_operations](call, &writer);
+    bool answered = false;
+    if (call->idempotent != NULL)
+        call->err = idempotent_begin(call, &answered);
+    if (!answered && call->err == ERR_OK)
+        call->err = call->admin->runs[call->operation - api_operations](call, &writer);
     if (call->err == ERR_OK && writer.err != ERR_OK)
         call->err = fault_set(&call->fault, writer.err, "the answer does not fit");
+    if (call->idempotent != NULL)
+        idempotent_end(call);
+}
+
+static void work_run(uv_work_t *work)
+{
+    call_run(work->data);
+}
+
+static void call_done(void *call)
+{
+    send_answer(call);
+}
+
+/* Hashes of passwords have a thread of their own. */
+static void work_slowly(struct admin_call *call)
+{
+    struct auth_job const job = {call_run, call_done, call, http_loop(call->exchange)};
+    if (auth_thread_add(call->admin->auth->thread, &job))
+        return;
+    call->headers = STR("cache-control: no-store\r\nretry-after: 1\r\n");
+    call->err = ERR_OVERLOADED;
+    send_answer(call);
 }
 
 static void work_done(uv_work_t *work, int status)
@@ -227,34 +314,6 @@ static void on_gone(void *owner)
 }
 
 /* --- routing --------------------------------------------------------------------------------- */
-static int hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-/* Percent-decoded; ptr NULL: a bad escape, or no memory. */
-static struct str decode(struct arena *arena, struct str text)
-{
-    char *out = arena_alloc(arena, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; out != NULL && i < text.len; i++) {
-        if (text.ptr[i] != '%') {
-            out[len++] = text.ptr[i];
-            continue;
-        }
-        int const high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-        int const low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-        if (high < 0 || low < 0 || (high == 0 && low == 0))
-            return (struct str){0};
-        out[len++] = (char)(high << 4 | low);
-        i += 2;
-    }
-    return str_make(out, len);
-}
-
 static bool match(struct admin_call *call, struct str pattern, struct str path)
 {
     size_t params = 0;
@@ -265,7 +324,7 @@ static bool match(struct admin_call *call, struct str pattern, struct str path)
             return false;
         if (part > 1 && pattern.ptr[1] == '{') {
             MUST(params < API_PATH_PARAMETERS_MAX);
-            call->params[params] = decode(call->arena, str_make(path.ptr + 1, here - 1));
+            call->params[params] = admin_decode(call->arena, str_make(path.ptr + 1, here - 1));
             if (call->params[params++].len == 0)
                 return false;
         } else if (!str_eq(str_make(pattern.ptr, part), str_make(path.ptr, here))) {
@@ -407,47 +466,6 @@ static void log_refused(struct admin *admin, struct http_exchange *exchange)
             field_int("refused", admin->refused));
 }
 
-/* A customer's own key opens what openapi.yaml gives the scope `self`, and nothing else. */
-static enum err check_key(struct admin_call *call, struct str secret)
-{
-    const struct key *key = NULL;
-    struct fault ignored = {0};
-    struct admin *admin = call->admin;
-    if (find_operation(call, http_head(call->exchange)) != ERR_OK ||
-        call->operation->scope != API_SCOPE_SELF)
-        return ERR_KEY_INVALID;
-    enum err const err = book_authenticate(admin->options.book, secret, &key, &ignored);
-    if (err != ERR_OK)
-        return err;
-    call->customer = customer_id(key_customer(key));
-    call->key_id = key_id(key);
-    MUST(call->customer.len > 0);
-    call->actor.actor = arena_printf(call->arena, "key:%.*s", STR_ARG(call->key_id));
-    return call->actor.actor.ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
-}
-
-static enum err check_token(struct admin_call *call)
-{
-    struct admin *admin = call->admin;
-    struct http_exchange *exchange = call->exchange;
-    if (http_is_local(exchange))
-        return ERR_OK;
-    struct str const given = http_header(exchange, STR("authorization"));
-    struct str const scheme = STR("Bearer ");
-    bool const bearer = given.len > scheme.len &&
-                        str_eq_nocase(str_make(given.ptr, scheme.len), scheme) &&
-                        http_header_count(exchange, STR("authorization")) == 1;
-    struct str const secret = bearer ? str_trim(str_skip(given, scheme.len)) : (struct str){0};
-    if (bearer && secret_equal(secret, secret_view(&admin->options.token)))
-        return ERR_OK;
-    enum err err = given.ptr == NULL ? ERR_KEY_MISSING : ERR_KEY_INVALID;
-    if (bearer)
-        err = check_key(call, secret);
-    if (err != ERR_OK)
-        log_refused(admin, exchange);
-    return err;
-}
-
 static struct str header_copy(const struct admin_call *call, struct str name, size_t len_max)
 {
     struct str value = http_header(call->exchange, name);
@@ -490,6 +508,7 @@ static void actor_read(struct admin_call *call)
         .reason = header_copy(call, STR("x-cota-reason"), ADMIN_TEXT_BYTES_MAX),
         .request_id = header_copy(call, STR("x-request-id"), REQUEST_ID_BYTES_MAX),
     };
+    call->accept = header_copy(call, STR("accept"), ADMIN_TEXT_BYTES_MAX);
     call->if_match = header_copy(call, STR("if-match"), ADMIN_TEXT_BYTES_MAX);
     call->if_none_match = str_eq(http_header(call->exchange, STR("if-none-match")), STR("*"));
 }
@@ -526,9 +545,14 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange)
         return;
     }
     static const struct http_watcher watcher = {.on_gone = on_gone, .on_drain = on_drain};
-    call->err = check_token(call);
+    enum err const found = find_operation(call, http_head(exchange));
+    call->err = auth_caller(call);
+    if (call->err != ERR_OK)
+        log_refused(admin, exchange);
     if (call->err == ERR_OK)
-        call->err = find_operation(call, http_head(exchange));
+        call->err = found;
+    if (call->err == ERR_OK)
+        call->err = auth_permission(call);
     if (call->err == ERR_OK)
         call->err = check_path(call);
     if (call->err == ERR_OK)
@@ -537,30 +561,16 @@ void admin_handle(struct admin *admin, struct http_exchange *exchange)
         call->err = check_headers(call);
     if (call->err == ERR_OK)
         call->err = check_body(call);
+    if (call->err == ERR_OK)
+        call->err = auth_customer(call);
     if (call->err != ERR_OK) {
         send_answer(call);
         return;
     }
+    idempotent_read(call);
     http_watch(exchange, &watcher, call);
-    work_again(call);
-}
-
-/* --- what handlers read ---------------------------------------------------------------------- */
-struct str admin_query(struct admin_call *call, const char *name)
-{
-    for (struct str rest = call->query; rest.len > 0;) {
-        size_t const end = str_find(rest, STR("&"));
-        struct str const pair = str_make(rest.ptr, end);
-        size_t const equals = str_find(pair, STR("="));
-        if (str_eq(str_make(pair.ptr, equals), str_of(name)))
-            return decode(call->arena, str_skip(pair, equals + 1));
-        rest = str_skip(rest, end + 1);
-    }
-    return (struct str){0};
-}
-
-struct str admin_query_or_empty(struct admin_call *call, const char *name)
-{
-    struct str const text = admin_query(call, name);
-    return text.ptr != NULL ? text : STR("");
+    if (call->operation->slow)
+        work_slowly(call);
+    else
+        work_again(call);
 }

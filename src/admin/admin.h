@@ -13,6 +13,7 @@
 #include "book/project.h"
 #include "codec/json_write.h"
 #include "govern/govern.h"
+#include "govern/own_key.h"
 #include "http/server.h"
 
 struct admin;
@@ -27,8 +28,10 @@ struct admin_options {
     struct store *store; /* read only */
     struct projector *projector;
     struct govern *govern;
+    struct own_keys *own_keys; /* of documents AI_CONFIG */
     struct clock *clock;
     struct secret token; /* of calls over TCP */
+    bool tls;            /* cookies are for HTTPS only */
     /* The daemon's part; both run on the thread pool. */
     void *owner;
     enum err (*reload)(void *owner, struct fault *fault);
@@ -49,4 +52,16 @@ void admin_refuse(struct arena *arena, const struct fault *fault, struct str *co
 /* Calls that run on the pool right now; any thread. */
 size_t admin_running(const struct admin *admin);
 int64_t admin_refused(const struct admin *admin); /* bad tokens so far */
-void admin_free(struct admin *admin);             /* MUST have no running calls */
+/* The one-time token (at least 64 bytes of room, NUL-terminated) with which the first owner is made
+ * within 30 minutes; the one before is void. False: there are operators. */
+bool admin_setup_token(struct admin *admin, char *token, size_t room);
+/* The first owner, without a link; nothing when there are operators. Blocks for 0.1 s. */
+NODISCARD enum err admin_owner_make(struct admin *admin, struct str email, struct str password,
+                                    struct fault *fault);
+/* Listeners of events: told that time goes on, every 100 ms or so; ended, each on its loop. */
+void admin_events_beat(struct admin *admin);
+void admin_events_stop(struct admin *admin);
+/* The thread of long work (jobs.h); after recovery, before the first request. */
+NODISCARD enum err admin_jobs_start(struct admin *admin, struct fault *fault);
+void admin_jobs_stop(struct admin *admin); /* NULL, twice: nothing */
+void admin_free(struct admin *admin);      /* MUST have no running calls, and no jobs */

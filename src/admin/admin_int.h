@@ -15,12 +15,15 @@ struct admin_call {
     struct str params[API_PATH_PARAMETERS_MAX]; /* decoded path parameters, in order */
     struct json_object object;                  /* members of the body */
     struct object_actor actor;                  /* who writes, for the audit trail */
-    struct str customer, key_id; /* a customer's own key called; empty: the operator did */
-    struct str if_match;
-    bool if_none_match; /* If-None-Match: * */
-    bool local;         /* came over the Unix socket */
-    bool from_file;     /* `cota apply` writes: what it writes belongs to a file */
-    bool dry_run;       /* look, but write nothing; what it names is checked by the caller */
+    struct str customer, key_id; /* the caller belongs to this customer; its key that called */
+    permission_set permissions;  /* of the caller; a customer's own key has none: x-scope decides */
+    struct str operator_id, session_id, csrf; /* an operator with a session; else empty */
+    struct str if_match, accept;
+    struct idempotent *idempotent; /* idempotent.h; NULL: no Idempotency-Key */
+    bool if_none_match;            /* If-None-Match: * */
+    bool local;                    /* came over the Unix socket */
+    bool from_file;                /* `cota apply` writes: what it writes belongs to a file */
+    bool dry_run; /* look, but write nothing; what it names is checked by the caller */
     uv_work_t work;
     bool started; /* the head of a streamed answer is out */
     bool gone;    /* the client is */
@@ -33,12 +36,29 @@ struct admin_call {
     struct buf out;
     struct fault fault;
     enum err err;
-    bool more;   /* call the handler again: `state` says where it stands */
-    void *state; /* in the arena */
+    bool more;                           /* call the handler again: `state` says where it stands */
+    void *state;                         /* in the arena */
+    struct events_wanted *events_wanted; /* the exchange becomes a listener: events.h */
 };
 
 const struct admin_options *admin_options(const struct admin *admin);
+struct jobs *admin_jobs(const struct admin *admin);
+struct auth *admin_auth(const struct admin *admin);
 
+/* An operation on a document as if it had come over HTTP: checked, written, audited. `handler`:
+ * "object_create", "object_change" or "object_delete". Blocks. */
+struct admin_write {
+    const char *handler;
+    enum object_kind kind;
+    struct str id, body; /* id: empty when it is created */
+    struct object_actor actor;
+    bool local; /* the one who asked may change what files manage */
+};
+NODISCARD enum err admin_write(struct admin *admin, const struct admin_write *write,
+                               struct fault *fault);
+
+/* Percent-decoded; ptr NULL: a bad escape, or no memory. */
+struct str admin_decode(struct arena *arena, struct str text);
 /* A query parameter, decoded; ptr NULL: absent. */
 struct str admin_query(struct admin_call *call, const char *name);
 /* The same, "" when absent. */

@@ -1,5 +1,7 @@
 /* compat_clinic.c - GET /api/v1/ai-config: a clinic's AI as the clinic product (S1) asks for it. */
+#include "admin/ai_config.h"
 #include "admin/compat_int.h"
+#include "admin/forecast.h"
 
 struct first {
     struct arena *arena;
@@ -80,13 +82,14 @@ static void put_tokens(struct json_writer *writer, const struct tokens *tokens)
     admin_put_instant(writer, "resets_at", tokens->resets_us);
 }
 
-static void put_stats(struct json_writer *writer, const struct figures_list *list)
+static enum err put_stats(struct subject *subject, struct json_writer *writer,
+                          const struct figures_list *list)
 {
     json_key(writer, "usage_stats");
     json_object_open(writer);
     json_pair_i64(writer, "requests", list->total.requests);
     json_pair_i64(writer, "tokens", list->total.tokens);
-    admin_put_money(writer, "cost_usd", list->total.cost.nano);
+    admin_put_money(writer, "cost_usd", list->total.charge.nano);
     json_key(writer, "by_day");
     json_array_open(writer);
     for (size_t i = 0; i < list->count; i++) {
@@ -94,11 +97,14 @@ static void put_stats(struct json_writer *writer, const struct figures_list *lis
         json_pair_text(writer, "date", list->groups[i].name);
         json_pair_i64(writer, "requests", list->groups[i].sum.requests);
         json_pair_i64(writer, "tokens", list->groups[i].sum.tokens);
-        admin_put_money(writer, "cost_usd", list->groups[i].sum.cost.nano);
+        admin_put_money(writer, "cost_usd", list->groups[i].sum.charge.nano);
         json_object_close(writer);
     }
     json_array_close(writer);
-    json_object_close(writer);
+    enum err const err = forecast_put(subject, writer);
+    if (err == ERR_OK)
+        json_object_close(writer);
+    return err;
 }
 
 enum err ai_config_get(struct admin_call *call, struct json_writer *writer)
@@ -129,8 +135,11 @@ enum err ai_config_get(struct admin_call *call, struct json_writer *writer)
                      subject->refusal == ERR_OK ? STR("") : err_row(subject->refusal)->code);
     put_text_or_null(writer, "provider", first.provider);
     put_text_or_null(writer, "model", first.model);
+    json_pair_bool(writer, "own_key", ai_config_is_active(call, subject->id, first.provider));
     put_tokens(writer, &tokens);
-    put_stats(writer, list);
+    err = put_stats(subject, writer, list);
+    if (err != ERR_OK)
+        return err;
     json_object_close(writer);
     return json_write_end(writer);
 }

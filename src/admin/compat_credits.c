@@ -1,5 +1,5 @@
 /* compat_credits.c - a user's credit and an administrator's day, as the finance product (S3) asks
- * for them. A credit is a dollar until credits have a unit of their own.
+ * for them. A credit is what the plan says; without such a plan, a dollar.
  */
 #include "admin/compat_int.h"
 #include "base/map.h"
@@ -32,6 +32,17 @@ static void put_text_or_null(struct json_writer *writer, const char *key, struct
         json_put_null(writer);
 }
 
+/* As the plan calls its credits, in the language of the request. */
+static void put_unit(struct json_writer *writer, const struct subject *subject)
+{
+    const struct govern_verdict *verdict = &subject->verdict;
+    bool const named = customer_in_credits(subject->customer) && verdict->unit_en.len > 0;
+    json_pair_text(writer, "unit", customer_currency(subject->customer));
+    put_text_or_null(writer, "unitName", named ? verdict->unit_en : STR(""));
+    put_text_or_null(writer, "unitNamePt", named ? verdict->unit_pt : STR(""));
+    json_pair_decimal(writer, "minimum", verdict->tariff.minimum, MONEY_SCALE);
+}
+
 enum err ai_credits_get(struct admin_call *call, struct json_writer *writer)
 {
     struct subject *subject = NULL;
@@ -46,7 +57,7 @@ enum err ai_credits_get(struct admin_call *call, struct json_writer *writer)
         return err;
     json_object_open(writer);
     json_pair_text(writer, "customer", subject->id);
-    json_pair_text(writer, "unit", STR("USD"));
+    put_unit(writer, subject);
     json_pair_bool(writer, "unlimited", customer_unlimited(subject->customer));
     json_pair_decimal(writer, "total", balance.granted.nano, MONEY_SCALE);
     json_pair_decimal(writer, "used", balance.consumed.nano, MONEY_SCALE);

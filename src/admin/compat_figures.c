@@ -46,7 +46,8 @@ static bool add(struct figures *sum, const struct bucket_row *row)
     sum->input_tokens += usage_input(&usage);
     sum->output_tokens += usage_output(&usage);
     return money_add(sum->cost, row->cost, &sum->cost) &&
-           money_add(sum->charged, row->charged, &sum->charged);
+           money_add(sum->charged, row->charged, &sum->charged) &&
+           money_add(sum->charge, row->charge, &sum->charge);
 }
 
 static bool on_bucket(void *owner, const struct bucket_row *row)
@@ -103,7 +104,7 @@ void figures_put(struct json_writer *writer, const struct figures *figures)
     json_pair_i64(writer, "tokens", figures->tokens);
     json_pair_i64(writer, "input_tokens", figures->input_tokens);
     json_pair_i64(writer, "output_tokens", figures->output_tokens);
-    admin_put_money(writer, "cost_usd", figures->cost.nano);
+    admin_put_money(writer, "cost_usd", figures->charge.nano);
     admin_put_money(writer, "charged_usd", figures->charged.nano);
     json_pair_decimal(writer, "mean_latency_ms", figures->latency_us / requests, 3);
 }

@@ -34,6 +34,9 @@ struct subject {
  * was named, ERR_NOT_FOUND. What was written before is seen. */
 NODISCARD enum err subject_open(struct admin_call *call, const char *parameter, const char *scope,
                                 struct subject **subject);
+/* When a customer's key calls: it has the scope (or no scopes at all), and is where it may be used.
+ * ERR_SCOPE_FORBIDDEN, ERR_ADDRESS_FORBIDDEN */
+NODISCARD enum err key_scope_check(struct admin_call *call, const char *scope);
 /* Again, after something was written. */
 void subject_look(struct subject *subject);
 
@@ -55,7 +58,7 @@ int64_t subscription_period_end(struct admin_call *call, struct json_object *scr
 /* --- sums of finished calls ------------------------------------------------------------------ */
 struct figures {
     int64_t requests, failures, tokens, input_tokens, output_tokens, latency_us;
-    struct money cost, charged;
+    struct money cost, charged, charge; /* cost: ours, for operators alone */
 };
 enum figures_by { FIGURES_BY_DAY, FIGURES_BY_PROVIDER };
 struct figures_group {

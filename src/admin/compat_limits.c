@@ -84,7 +84,7 @@ static enum err use_of(struct limits *limits, size_t i)
         return err;
     limits->used[i] = kind->metric == METRIC_REQUESTS ? list->total.requests
                       : kind->metric == METRIC_TOKENS ? list->total.tokens
-                                                      : list->total.cost.nano;
+                                                      : list->total.charge.nano;
     return ERR_OK;
 }
 

@@ -1,4 +1,5 @@
 /* compat_marketing.c - the dashboard and the AI selector of the marketing product (S2). */
+#include "admin/ai_config.h"
 #include "admin/compat_int.h"
 
 /* --- GET /api/marketing/ai/usage-stats ------------------------------------------------------- */
@@ -82,6 +83,7 @@ static bool put_model(void *owner, const struct admin_model *model)
     json_pair_text(writer, "provider_name", name.len > 0 ? name : model->provider);
     json_pair_text(writer, "model", model->name);
     json_pair_text(writer, "status", status.len > 0 ? status : STR("active"));
+    json_pair_bool(writer, "own_key", ai_config_is_active(call, subject->id, model->provider));
     json_object_close(writer);
     return writer->err == ERR_OK;
 }

@@ -18,7 +18,7 @@ struct str document_raw(struct json_object *scratch, struct str text, const char
 struct str document_words(struct admin_call *call, struct json_object *scratch, struct str text,
                           const char *name)
 {
-    char words[512];
+    char words[2048]; /* a sealed key is the longest */
     size_t len;
     if (!json_text(document_raw(scratch, text, name), words, sizeof words, &len))
         return STR("");
@@ -47,9 +47,12 @@ static bool has_address(struct str array, struct str address)
     return false;
 }
 
-static enum err key_check(struct admin_call *call, struct json_object *scratch, const char *scope)
+enum err key_scope_check(struct admin_call *call, const char *scope)
 {
     struct object rules;
+    struct json_object *scratch = arena_alloc(call->arena, sizeof *scratch);
+    if (scratch == NULL)
+        return ERR_NO_MEMORY;
     if (call->key_id.len == 0 ||
         !book_object_get(admin_options(call->admin)->book, OBJECT_KEY_RULES, call->key_id,
                          call->arena, &rules))
@@ -148,7 +151,7 @@ enum err subject_open(struct admin_call *call, const char *parameter, const char
     subject->now_us = clock_wall_us(options->clock);
     enum err err = admin_flush(call);
     if (err == ERR_OK)
-        err = key_check(call, &subject->scratch, scope);
+        err = key_scope_check(call, scope);
     if (err == ERR_OK)
         err = who(subject, parameter);
     if (err != ERR_OK)

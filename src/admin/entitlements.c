@@ -109,10 +109,15 @@ static void put_figures(struct json_writer *writer, const struct rule *rule,
                         const struct rule_state *state, const char *limit_name)
 {
     int64_t const used = state->used + state->held;
-    int64_t const remaining = rule->limit > used ? rule->limit - used : 0;
+    int64_t limit;
+    if (__builtin_add_overflow(rule->limit, state->carried, &limit))
+        limit = INT64_MAX;
+    int64_t const remaining = limit > used ? limit - used : 0;
     json_pair_text(writer, "metric", str_of(metric_name(rule->metric)));
     json_pair_text(writer, "window", str_of(window_name(rule->kind)));
     put_amount(writer, limit_name, rule->metric, rule->limit);
+    if (rule->rollover_max > 0)
+        put_amount(writer, "carried", rule->metric, state->carried);
     put_amount(writer, "used", rule->metric, used);
     put_amount(writer, "remaining", rule->metric, remaining);
     admin_put_instant(writer, "resets_at", rule->end_us == INT64_MAX ? 0 : rule->end_us);

@@ -1,9 +1,23 @@
 /* keys.c - API keys: list, make, revoke. */
-#include "admin/admin_int.h"
+#include "admin/idempotent.h"
+#include "admin/objects_int.h"
+
+struct key_page {
+    struct admin_call *call;
+    struct json_writer *writer;
+    size_t left;
+    struct str last; /* the customer, a dot that no id of a key has, the key's id */
+    bool more;
+};
 
 static bool put_key(void *owner, const struct key_row *row)
 {
-    struct json_writer *writer = owner;
+    struct key_page *page = owner;
+    struct json_writer *writer = page->writer;
+    page->more = page->left == 0;
+    if (page->more)
+        return false;
+    page->left--;
     json_object_open(writer);
     json_pair_text(writer, "id", row->id);
     json_pair_text(writer, "customer", row->customer_id);
@@ -13,65 +27,55 @@ static bool put_key(void *owner, const struct key_row *row)
     json_pair_text(writer, "origin", row->origin == ORIGIN_FILE ? STR("file") : STR("runtime"));
     admin_put_instant(writer, "created_at", row->created_us);
     admin_put_instant(writer, "expires_at", row->expires_us);
+    admin_put_instant(writer, "old_secret_until", row->old_until_us);
     json_pair_i64(writer, "requests_per_minute", row->requests_per_minute);
     json_pair_i64(writer, "tokens_per_minute", row->tokens_per_minute);
     json_pair_i64(writer, "concurrent", row->concurrent_max);
     json_object_close(writer);
-    return writer->err == ERR_OK;
+    page->last =
+        arena_printf(page->call->arena, "%.*s.%.*s", STR_ARG(row->customer_id), STR_ARG(row->id));
+    return writer->err == ERR_OK && page->last.ptr != NULL;
 }
 
-struct each_customer {
-    struct book *book;
-    struct json_writer *writer;
-    struct arena *arena;
-    size_t count, capacity;
-    struct str *ids;
-    bool no_memory;
-};
-
-/* Ids are gathered first: no book lock is held while keys are visited. */
-static bool gather_customer(void *owner, const struct customer_row *row)
+static enum err cursor_read(struct admin_call *call, struct account_query *query)
 {
-    struct each_customer *each = owner;
-    if (each->count == each->capacity) {
-        size_t const capacity = each->capacity ? each->capacity * 2 : 64;
-        struct str *ids = arena_alloc(each->arena, capacity * sizeof *ids);
-        if (ids == NULL) {
-            each->no_memory = true;
-            return false;
-        }
-        if (each->count > 0)
-            memcpy(ids, each->ids, each->count * sizeof *ids);
-        each->ids = ids;
-        each->capacity = capacity;
-    }
-    each->ids[each->count] = arena_copy(each->arena, row->id);
-    each->no_memory = each->ids[each->count++].ptr == NULL;
-    return !each->no_memory;
+    struct str const cursor = admin_query(call, "cursor");
+    if (cursor.ptr == NULL)
+        return ERR_OK;
+    const char *dot = memrchr(cursor.ptr, '.', cursor.len);
+    if (dot == NULL)
+        return fault_param(&call->fault, ERR_FIELD_INVALID, "cursor", "this is no cursor of keys");
+    query->after_customer = str_make(cursor.ptr, (size_t)(dot - cursor.ptr));
+    query->after_key = str_skip(cursor, query->after_customer.len + 1);
+    return ERR_OK;
 }
 
 enum err keys_list(struct admin_call *call, struct json_writer *writer)
 {
-    struct book *book = admin_options(call->admin)->book;
-    struct str const customer = admin_query(call, "customer");
-    if (customer.ptr != NULL && book_customer(book, customer) == NULL)
+    const struct admin_options *options = admin_options(call->admin);
+    struct key_page page = {
+        .call = call, .writer = writer, .left = admin_page_rows(call), .last = STR("")};
+    struct account_query query = {.customer_id = admin_query_or_empty(call, "customer"),
+                                  .limit = page.left + 1};
+    if (query.customer_id.len > 0 && book_customer(options->book, query.customer_id) == NULL)
         return fault_set(&call->fault, ERR_NOT_FOUND, "there is no customer \"%.*s\"",
-                         STR_ARG(customer));
-    struct each_customer each = {.arena = call->arena};
-    if (customer.ptr == NULL)
-        book_customers(book, gather_customer, &each);
-    if (each.no_memory)
-        return ERR_NO_MEMORY;
+                         STR_ARG(query.customer_id));
+    enum err err = cursor_read(call, &query);
+    if (err == ERR_OK)
+        err = admin_flush(call);
+    if (err != ERR_OK)
+        return err;
     json_object_open(writer);
     json_key(writer, "keys");
     json_array_open(writer);
-    if (customer.ptr != NULL)
-        book_keys(book, customer, put_key, writer);
-    for (size_t i = 0; i < each.count; i++)
-        book_keys(book, each.ids[i], put_key, writer);
+    err = options->store->ops->key_page(options->store, &query, put_key, &page, &call->fault);
     json_array_close(writer);
+    admin_put_cursor(writer, page.more, page.last);
     json_object_close(writer);
-    return json_write_end(writer);
+    if (err == ERR_OK && page.last.ptr == NULL)
+        err = ERR_NO_MEMORY;
+    enum err const written = json_write_end(writer);
+    return err != ERR_OK ? err : written;
 }
 
 static enum err read_wanted(struct admin_call *call, struct key_wanted *want)
@@ -99,6 +103,8 @@ enum err key_create(struct admin_call *call, struct json_writer *writer)
     if (err == ERR_OK && want.expires_us != 0 && want.expires_us <= clock_wall_us(options->clock))
         err =
             fault_param(&call->fault, ERR_FIELD_INVALID, "expires_at", "expires_at is in the past");
+    if (err == ERR_OK && !idempotent_secret(call, &want.secret))
+        err = ERR_NO_MEMORY;
     if (err == ERR_OK)
         err = admin_new_customer(call, want.customer_id);
     if (err == ERR_OK)

@@ -1,5 +1,7 @@
 /* object_text.c - a document as the API shows it, the id it gets, and what it may name. */
+#include "admin/ai_config.h"
 #include "admin/compat_int.h"
+#include "admin/jobs.h"
 #include "codec/json_merge.h"
 
 /* --- showing --------------------------------------------------------------------------------- */
@@ -53,6 +55,16 @@ static void put_token_limit(struct admin_call *call, struct json_writer *writer,
         json_put_i64(writer, limit);
 }
 
+/* What is stored is not always what is shown. */
+static struct str shown(struct admin_call *call, const struct object *object)
+{
+    if (object->kind == OBJECT_AI_CONFIG)
+        return ai_config_shown(call, object->text);
+    if (object->kind == OBJECT_JOB)
+        return jobs_shown(admin_jobs(call->admin), call->arena, object->id, object->text);
+    return object->text;
+}
+
 enum err object_put(struct admin_call *call, struct json_writer *writer,
                     const struct object *object)
 {
@@ -62,7 +74,7 @@ enum err object_put(struct admin_call *call, struct json_writer *writer,
     json_pair_text(writer, "id", object->id);
     if (is_wanted(fields, STR("version")))
         json_pair_i64(writer, "version", object->version);
-    enum err const err = put_members(call, writer, fields, object->text);
+    enum err const err = put_members(call, writer, fields, shown(call, object));
     if (object->kind == OBJECT_LICENSE && is_wanted(fields, STR("ai_token_limit_effective")))
         put_token_limit(call, writer, object->text);
     if (is_wanted(fields, STR("created_at")))
@@ -101,8 +113,9 @@ enum err document_id(struct admin_call *call, enum object_kind kind, struct str 
     *id = member_text(call, body, "id");
     if (kind == OBJECT_PROFILE)
         *id = customer;
-    if (kind == OBJECT_USER) {
-        struct str const parts[] = {customer, STR("/"), member_text(call, body, "external_id")};
+    if (kind == OBJECT_USER || kind == OBJECT_AI_CONFIG) {
+        const char *second = kind == OBJECT_USER ? "external_id" : "provider";
+        struct str const parts[] = {customer, STR("/"), member_text(call, body, second)};
         *id = arena_concat(call->arena, parts, 3);
     }
     if (id->ptr == NULL)
@@ -159,7 +172,8 @@ static enum err customer_check(struct admin_call *call, struct object_change *ch
 static enum err identity_check(struct admin_call *call, const struct object_change *change)
 {
     struct str id = change->id;
-    if (change->kind == OBJECT_PROFILE || change->kind == OBJECT_USER) {
+    if (change->kind == OBJECT_PROFILE || change->kind == OBJECT_USER ||
+        change->kind == OBJECT_AI_CONFIG) {
         enum err const err = document_id(call, change->kind, change->text, &id);
         if (err != ERR_OK)
             return err;

@@ -3,8 +3,9 @@
  * Why:   one handler per verb for all kinds: what differs between them is in openapi.yaml
  * (members), in references.c (what must exist) and in govern/ (what a document means).
  */
-#include "admin/objects_int.h"
-#include "base/random.h"
+#include "admin/ai_config.h"
+#include "admin/idempotent.h"
+#include "admin/profile_zones.h"
 #include "codec/json_merge.h"
 
 enum { CHANGE_TRIES = OBJECT_TRIES };
@@ -124,6 +125,10 @@ static enum err store_document(struct admin_call *call, struct json_writer *writ
     change->before = before != NULL ? before->text : (struct str){0};
     change->origin = call->from_file ? ORIGIN_FILE : ORIGIN_RUNTIME;
     enum err err = origin_check(call, before);
+    if (err == ERR_OK && change->kind == OBJECT_AI_CONFIG)
+        err = ai_config_seal(call, change, before);
+    if (err == ERR_OK && change->kind == OBJECT_PROFILE)
+        err = profile_zones(call, change, before);
     if (err == ERR_OK)
         err = document_check(call, change);
     if (err == ERR_OK && call->dry_run)
@@ -149,14 +154,7 @@ static enum err new_id(struct admin_call *call, enum object_kind kind, struct st
     enum err const err = document_id(call, kind, body, id);
     if (err != ERR_OK || id->len > 0)
         return err;
-    struct random random;
-    uint64_t seed;
-    char text[ULID_TEXT_BYTES];
-    random_secret(&seed, sizeof seed);
-    random_seed(&random, seed);
-    ulid_text(ulid_make(&random, clock_wall_us(admin_options(call->admin)->clock)), text);
-    *id = arena_copy(call->arena, str_make(text, sizeof text));
-    return id->ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
+    return idempotent_id(call, id) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 /* The body without `id`, as it is stored. */
@@ -172,13 +170,31 @@ static enum err document_text(struct admin_call *call, struct str body, struct s
     return err != ERR_OK ? err : text->ptr != NULL ? ERR_OK : ERR_NO_MEMORY;
 }
 
+/* The first try of this very request wrote it, and died before it could say so. */
+static bool was_made(struct admin_call *call, const struct object_change *change,
+                     struct object *made)
+{
+    struct fault const before = call->fault;
+    if (object_load(call, change->kind, change->id, made) == ERR_OK && made->version == 1 &&
+        str_eq(made->text, change->text))
+        return true;
+    call->fault = before;
+    return false;
+}
+
 enum err object_new(struct admin_call *call, struct json_writer *writer, enum object_kind kind,
                     struct str body)
 {
     struct object_change change = {.kind = kind, .expected = OBJECT_ABSENT};
+    struct object made;
     enum err err = new_id(call, kind, body, &change.id);
     if (err == ERR_OK)
         err = document_text(call, body, &change.text);
+    if (err == ERR_OK && idempotent_again(call) && was_made(call, &change, &made)) {
+        call->status = 201;
+        call->headers = etag_line(call, made.version);
+        return object_put(call, writer, &made);
+    }
     return err == ERR_OK ? store_document(call, writer, &change, NULL) : err;
 }
 
@@ -233,6 +249,14 @@ enum err object_replace(struct admin_call *call, struct json_writer *writer)
     return err;
 }
 
+/* The stored document without what a client may not write. ptr NULL: no memory. */
+static struct str patch_target(struct admin_call *call, const struct object *object)
+{
+    if (object->kind == OBJECT_AI_CONFIG)
+        return ai_config_patched(call, object->text);
+    return object->kind == OBJECT_PROFILE ? profile_patched(call, object->text) : object->text;
+}
+
 enum err object_merge(struct admin_call *call, struct json_writer *writer,
                       const struct object *object, struct str patch)
 {
@@ -244,7 +268,8 @@ enum err object_merge(struct admin_call *call, struct json_writer *writer,
     if (change.expected == OBJECT_ANY_VERSION)
         change.expected = object->version;
     buf_init(&out, OBJECT_TEXT_BYTES_MAX);
-    err = json_merge(object->text, patch, call->arena, &out);
+    struct str const target = patch_target(call, object);
+    err = target.ptr != NULL ? json_merge(target, patch, call->arena, &out) : ERR_NO_MEMORY;
     if (err == ERR_OK)
         err = document_text(call, buf_view(&out), &change.text);
     buf_free(&out);

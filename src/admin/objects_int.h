@@ -6,6 +6,10 @@ enum { ADMIN_FLUSH_MS = 5000, OBJECT_TRIES = 8 };
 
 /* Until the database shows all that was written before. ERR_STORE_FAILED. */
 NODISCARD enum err admin_flush(struct admin_call *call);
+/* How many a page has: ?limit=. */
+size_t admin_page_rows(struct admin_call *call);
+/* "next_cursor": `last`, or null when there are no more rows. */
+void admin_put_cursor(struct json_writer *writer, bool more, struct str last);
 /* {"id": …, members of the document …, "version", "created_at", "updated_at", "origin"}; only the
  * members of ?fields=a,b when that was asked. */
 NODISCARD enum err object_put(struct admin_call *call, struct json_writer *writer,

@@ -54,6 +54,8 @@ enum err apply_catalog(const struct config *config, struct clock *clock, struct 
     for (const struct config_model *it = config_first(&config->models); err == ERR_OK && it != NULL;
          it = config_next(it))
         err = add_model(*catalog, it, clock_wall_us(clock), fault);
+    if (err == ERR_OK)
+        err = catalog_set_assistant_model(*catalog, or_empty(config->assistant_model));
     if (err != ERR_OK) {
         catalog_unref(*catalog);
         *catalog = NULL;

@@ -22,21 +22,52 @@ static enum err read_keys(const char *option, struct str path, struct buf *text,
     return ERR_OK;
 }
 
-enum err apply_verifier(const struct config *config, struct verifier **verifier,
-                        struct fault *fault)
+struct jwks_source apply_jwks_source(const struct config *config)
 {
     const struct config_jwt *jwt = &config->jwt;
-    struct buf pem, jwks;
+    return (struct jwks_source){.url = jwt->jwks_url.ptr ? jwt->jwks_url : STR(""),
+                                .ca_file = jwt->jwks_ca_file.ptr ? jwt->jwks_ca_file : STR(""),
+                                .inside = jwt->jwks_inside};
+}
+
+/* *waits: there is a jwks_url, and nothing has come from it. */
+static enum err read_fetched(const struct config *config, struct jwks *jwks, struct buf *text,
+                             bool *waits, struct fault *fault)
+{
+    bool there = false;
+    struct jwks_source const source = apply_jwks_source(config);
+    *waits = false;
+    if (source.url.len == 0)
+        return ERR_OK;
+    if (jwks_text(jwks, &source, text, &there) != ERR_OK)
+        return fault_set(fault, ERR_NO_MEMORY, "the keys of jwt");
+    *waits = !there;
+    return ERR_OK;
+}
+
+enum err apply_verifier(const struct config *config, struct jwks *jwks_fetched,
+                        struct verifier **verifier, struct fault *fault)
+{
+    const struct config_jwt *jwt = &config->jwt;
+    struct buf pem, jwks, fetched;
+    bool waits = false;
     *verifier = NULL;
-    if (!jwt->secret.ptr && !jwt->public_key_file.ptr && !jwt->jwks_file.ptr)
+    if (!jwt->secret.ptr && !jwt->public_key_file.ptr && !jwt->jwks_file.ptr && !jwt->jwks_url.ptr)
         return ERR_OK;
     buf_init(&jwks, JWT_KEY_TEXT_BYTES_MAX);
+    buf_init(&fetched, JWT_KEY_TEXT_BYTES_MAX);
     enum err err = read_keys("public_key_file", jwt->public_key_file, &pem, fault);
     if (err == ERR_OK)
         err = read_keys("jwks_file", jwt->jwks_file, &jwks, fault);
+    if (err == ERR_OK)
+        err = read_fetched(config, jwks_fetched, &fetched, &waits, fault);
     struct verifier_options const options = {.secret = jwt->secret,
                                              .pem = buf_view(&pem),
                                              .jwks = buf_view(&jwks),
+                                             .fetched = buf_view(&fetched),
+                                             .waits = waits,
+                                             .on_missing = jwt->jwks_url.ptr ? jwks_missing : NULL,
+                                             .owner = jwks_fetched,
                                              .issuer = jwt->issuer,
                                              .audience = jwt->audience,
                                              .skew_s = jwt->skew_seconds,
@@ -48,5 +79,6 @@ enum err apply_verifier(const struct config *config, struct verifier **verifier,
         err = verifier_new(&options, verifier, fault);
     buf_free(&pem);
     buf_free(&jwks);
+    buf_free(&fetched);
     return err;
 }

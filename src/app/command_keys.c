@@ -1,4 +1,4 @@
-/* command_keys.c - cota key create | list | revoke, cota credit grant | show. */
+/* command_keys.c - cota key create | list | rotate | revoke, cota credit grant | show. */
 #include "app/command.h"
 #include "app/control_client.h"
 #include "base/clock.h"
@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 enum { REQUEST_BYTES_MAX = 16 << 10 };
+static const char keys_head[] = "{\"keys\":[";
 
 /* A limit's member, when the flag is there. */
 static bool put_number(const struct invocation *invocation, struct json_writer *writer,
@@ -150,6 +151,70 @@ static int print_array(const struct invocation *invocation, struct str json, con
     return table_end(&table, invocation);
 }
 
+/* The page's keys behind those before it; *cursor: what to ask for the next one, empty at the end.
+ */
+static enum err take_page(struct buf *all, struct str page, struct buf *cursor)
+{
+    struct json_object object;
+    struct fault fault = {0};
+    struct buf scratch;
+    enum err err = json_scan(page, &object, &fault);
+    if (err != ERR_OK)
+        return err;
+    struct str keys = json_get(&object, STR("keys"));
+    if (keys.len < 2)
+        return ERR_JSON_INVALID;
+    keys = str_make(keys.ptr + 1, keys.len - 2); /* without its brackets */
+    if (keys.len > 0 && all->len > strlen(keys_head))
+        err = buf_add_byte(all, ',');
+    if (err == ERR_OK)
+        err = buf_add(all, keys);
+    buf_init(&scratch, ANSWER_BYTES_MAX);
+    buf_clear(cursor);
+    if (err == ERR_OK)
+        err = buf_reserve(&scratch, page.len + 1);
+    if (err == ERR_OK)
+        err = control_encode(cursor, command_member(&object, "next_cursor", &scratch));
+    buf_free(&scratch);
+    return err;
+}
+
+/* All pages as the answer of one. */
+static int gather_keys(const struct invocation *invocation, struct buf *all)
+{
+    struct buf path, cursor, answer;
+    int code = EXIT_CODE_OK;
+    buf_init(&path, REQUEST_BYTES_MAX);
+    buf_init(&cursor, REQUEST_BYTES_MAX);
+    enum err err = buf_add(all, str_of(keys_head));
+    do {
+        buf_clear(&path);
+        if (err == ERR_OK)
+            err = buf_add(&path, STR("/api/v1/keys?limit=500"));
+        if (err == ERR_OK && cli_has(invocation, FLAG_customer))
+            err = customer_path(&path, "&customer=", invocation, "");
+        if (err == ERR_OK && cursor.len > 0)
+            err = buf_printf(&path, "&cursor=%.*s", STR_ARG(buf_view(&cursor)));
+        if (err != ERR_OK)
+            break;
+        code = command_ask(invocation, "GET", buf_view(&path), STR(""), &answer);
+        if (code == EXIT_CODE_OK)
+            err = take_page(all, buf_view(&answer), &cursor);
+        buf_free(&answer);
+    } while (code == EXIT_CODE_OK && err == ERR_OK && cursor.len > 0);
+    if (err == ERR_OK && code == EXIT_CODE_OK)
+        err = buf_add(all, STR("]}"));
+    buf_free(&path);
+    buf_free(&cursor);
+    if (err != ERR_OK) {
+        cli_complain("key list: more keys than fit; ask with --customer");
+        code = EXIT_CODE_FAILURE;
+    }
+    if (code != EXIT_CODE_OK)
+        buf_free(all);
+    return code;
+}
+
 int command_key_list(const struct invocation *invocation)
 {
     static const char *const heads[] = {"CUSTOMER", "NAME",        "ID",      "PREFIX", "STATUS",
@@ -157,21 +222,14 @@ int command_key_list(const struct invocation *invocation)
     static const char *const names[] = {
         "customer",   "name", "id", "prefix", "status", "origin", "requests_per_minute",
         "expires_at", NULL};
-    struct buf path, answer;
-    buf_init(&path, REQUEST_BYTES_MAX);
-    enum err const err = cli_has(invocation, FLAG_customer)
-                             ? customer_path(&path, "/api/v1/keys?customer=", invocation, "")
-                             : buf_add(&path, STR("/api/v1/keys"));
-    int code = err == ERR_OK ? command_ask(invocation, "GET", buf_view(&path), STR(""), &answer)
-                             : EXIT_CODE_USAGE;
-    buf_free(&path);
-    if (err != ERR_OK)
-        return code;
+    struct buf all;
+    buf_init(&all, ANSWER_BYTES_MAX);
+    int code = gather_keys(invocation, &all);
     if (code == EXIT_CODE_OK && cli_json(invocation))
-        return command_print(&answer);
+        return command_print(&all);
     if (code == EXIT_CODE_OK)
-        code = print_array(invocation, buf_view(&answer), "keys", heads, names);
-    buf_free(&answer);
+        code = print_array(invocation, buf_view(&all), "keys", heads, names);
+    buf_free(&all);
     return code;
 }
 
@@ -190,6 +248,52 @@ int command_key_revoke(const struct invocation *invocation)
     if (err == ERR_OK)
         code = command_ask(invocation, "DELETE", buf_view(&path), STR(""), &answer);
     buf_free(&path);
+    return finish(invocation, code, &answer, shown);
+}
+
+/* --overlap: a span, as seconds. */
+static bool put_overlap(const struct invocation *invocation, struct json_writer *writer)
+{
+    int64_t span_us = 0;
+    if (!cli_has(invocation, FLAG_overlap))
+        return true;
+    if (!when_span_parse(str_of(invocation->values[FLAG_overlap]), &span_us)) {
+        cli_complain("key rotate: --overlap must be a span such as 7d, 1h or 0s");
+        return false;
+    }
+    json_pair_i64(writer, "overlap_seconds", span_us / 1000000);
+    return true;
+}
+
+int command_key_rotate(const struct invocation *invocation)
+{
+    static const char *const shown[] = {"customer",         "name",   "id", "expires_at",
+                                        "old_secret_until", "secret", NULL};
+    if (!cli_needs(invocation, FLAG_customer))
+        return EXIT_CODE_USAGE;
+    struct buf path, body, answer;
+    struct json_writer writer;
+    buf_init(&path, REQUEST_BYTES_MAX);
+    buf_init(&body, REQUEST_BYTES_MAX);
+    buf_init(&answer, ANSWER_BYTES_MAX);
+    json_write_start(&writer, &body);
+    json_object_open(&writer);
+    bool const good = put_overlap(invocation, &writer);
+    json_object_close(&writer);
+    enum err err = json_write_end(&writer);
+    if (err == ERR_OK)
+        err = customer_path(&path, "/api/v1/keys/", invocation, "/");
+    if (err == ERR_OK)
+        err = control_encode(&path, str_of(invocation->operand));
+    if (err == ERR_OK)
+        err = buf_add(&path, STR("/rotate"));
+    int code = EXIT_CODE_USAGE;
+    if (err == ERR_OK && good)
+        code = command_ask(invocation, "POST", buf_view(&path), buf_view(&body), &answer);
+    if (code == EXIT_CODE_OK && !cli_json(invocation))
+        fputs("the new secret is shown this once; only a hash of it is kept\n", stderr);
+    buf_free(&path);
+    buf_free(&body);
     return finish(invocation, code, &answer, shown);
 }
 

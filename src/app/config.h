@@ -47,7 +47,9 @@ struct config_claims {
     struct str customer, user, profile, groups;
 };
 struct config_jwt {
-    struct str secret, public_key_file, jwks_file, issuer, audience, customer;
+    struct str secret, public_key_file, jwks_file, jwks_url, jwks_ca_file;
+    bool jwks_inside;
+    struct str issuer, audience, customer;
     int64_t skew_seconds, age_max_seconds;
     struct config_claims claims;
 };
@@ -93,7 +95,7 @@ struct config_customer {
 enum config_durability { DURABILITY_GROUP, DURABILITY_STRICT };
 
 struct config {
-    struct str listen, data_dir, admin_token;
+    struct str listen, data_dir, admin_token, expiry_notice_days, assistant_model;
     int64_t workers; /* 0: auto */
     int store, durability;
     struct config_list encryption_keys; /* struct config_text */

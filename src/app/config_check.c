@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "codec/fernet.h"
+#include "gateway/url.h"
 
 /* More than this, per 1M tokens, is a slip of the unit unless it is confirmed. */
 #define PRICE_CHECKED_PICO_MAX INT64_C(1000000000)
@@ -175,17 +176,36 @@ static void check_file(struct config_problems *problems, const struct config *co
     }
 }
 
+static void check_jwks_url(struct config_problems *problems, const struct config_jwt *jwt)
+{
+    struct url url;
+    if (jwt->jwks_url.ptr == NULL) {
+        if (jwt->jwks_ca_file.ptr != NULL)
+            config_problem_at(problems, &jwt->jwks_ca_file, NULL, "jwks_ca_file needs a jwks_url");
+        return;
+    }
+    if (!url_split(jwt->jwks_url, true, &url))
+        config_problem_at(problems, &jwt->jwks_url, NULL,
+                          "jwks_url must be https://host[:port]/path");
+    else if (!url.tls && !jwt->jwks_inside)
+        config_problem_at(problems, &jwt->jwks_url, NULL,
+                          "jwks_url must begin with https://; http:// is for this machine alone, "
+                          "with jwks_inside: true");
+}
+
 static void check_jwt(struct config_problems *problems, const struct config *config)
 {
     const struct config_jwt *jwt = &config->jwt;
     const struct str *rules[] = {&jwt->issuer, &jwt->audience, &jwt->customer};
-    bool const has_key = jwt->secret.ptr || jwt->public_key_file.ptr || jwt->jwks_file.ptr;
+    bool const has_key =
+        jwt->secret.ptr || jwt->public_key_file.ptr || jwt->jwks_file.ptr || jwt->jwks_url.ptr;
     for (size_t i = 0; !has_key && i < sizeof rules / sizeof rules[0]; i++)
         if (rules[i]->ptr != NULL) {
             config_problem_at(problems, rules[i], NULL,
-                              "jwt needs a secret, a public_key_file or a jwks_file");
+                              "jwt needs a secret, a public_key_file, a jwks_file or a jwks_url");
             break;
         }
+    check_jwks_url(problems, jwt);
     if (jwt->customer.ptr != NULL && !is_id(jwt->customer))
         config_problem_at(problems, &jwt->customer, NULL,
                           "customer may have letters, digits and . _ - : @");

@@ -3,6 +3,7 @@
 #include "app/cli.h"
 #include "app/daemon_int.h"
 #include "app/notify.h"
+#include "app/owner.h"
 #include "base/log.h"
 #include "base/must.h"
 #include <sched.h>
@@ -47,6 +48,8 @@ static void on_document(void *owner, const struct object *object, bool more)
 {
     struct daemon *daemon = owner;
     struct fault fault = {0};
+    if (object != NULL && object_kind_private(object->kind))
+        return;           /* operators and their tokens are no rules */
     if (object == NULL) { /* all that was stored is told */
         if (govern_hear(daemon->govern, STR(""), STR(""), STR(""), false, &fault) != ERR_OK)
             LOG(internal_error, field_text("reason", fault.detail));
@@ -56,9 +59,20 @@ static void on_document(void *owner, const struct object *object, bool more)
     bool const piece = !daemon->documents_loaded && ++daemon->documents % DOCUMENTS_PIECE == 0;
     struct str const text = object->version == 0 ? (struct str){0} : object->text;
     struct str const kind = object_kind_row(object->kind)->name;
+    if (object->kind == OBJECT_AI_CONFIG)
+        own_keys_hear(daemon->own_keys, object->id, text);
     if (govern_hear(daemon->govern, kind, object->id, text, more && !piece, &fault) != ERR_OK)
         LOG(document_unusable, field_str("kind", kind), field_str("id", object->id),
             field_text("reason", fault.detail));
+}
+
+static enum err open_own_keys(struct daemon *daemon, struct fault *fault)
+{
+    daemon->own_keys = own_keys_new();
+    if (daemon->own_keys == NULL)
+        return fault_set(fault, ERR_NO_MEMORY, "no memory for customers' own keys");
+    apply_ring(daemon->config, daemon->own_keys);
+    return ERR_OK;
 }
 
 static enum err open_ledger(struct daemon *daemon, struct fault *fault)
@@ -76,6 +90,8 @@ static enum err open_ledger(struct daemon *daemon, struct fault *fault)
         err = book_new(&options, &daemon->book, fault);
     if (err == ERR_OK)
         err = govern_new(NULL, &daemon->govern, fault);
+    if (err == ERR_OK)
+        err = open_own_keys(daemon, fault);
     if (err == ERR_OK)
         book_objects_subscribe(daemon->book, on_document, daemon);
     secret_zero(options.pepper, sizeof options.pepper);
@@ -98,10 +114,26 @@ static void documents_changed(void *owner, enum object_kind kind)
         LOG(reload_refused, field_text("problems", fault.detail));
 }
 
+static enum err open_verifier(struct daemon *daemon, struct fault *fault)
+{
+    struct jwks_options const options = {daemon_jwks_changed, daemon};
+    struct jwks_source const source = apply_jwks_source(daemon->config);
+    struct verifier *verifier = NULL;
+    daemon->jwks = jwks_new(&options);
+    if (daemon->jwks == NULL)
+        return fault_set(fault, ERR_NO_MEMORY, "no memory for jwks_url");
+    enum err const err = apply_verifier(daemon->config, daemon->jwks, &verifier, fault);
+    if (err != ERR_OK)
+        return err;
+    gateway_verifier_swap(daemon->gateway, verifier);
+    return jwks_configure(daemon->jwks, &source, fault);
+}
+
 static enum err open_gateway(struct daemon *daemon, struct fault *fault)
 {
     struct gateway_options const options = {.book = daemon->book,
                                             .govern = daemon->govern,
+                                            .own_keys = daemon->own_keys,
                                             .journal = daemon->journal,
                                             .store = daemon->store,
                                             .projector = daemon->projector,
@@ -115,19 +147,19 @@ static enum err open_gateway(struct daemon *daemon, struct fault *fault)
     if (daemon->gateway == NULL)
         return fault_set(fault, ERR_NO_MEMORY, "no memory for the gateway");
     daemon->catalog_config = daemon->config;
-    struct verifier *verifier = NULL;
     enum err err = daemon_catalog_build(daemon, fault);
     if (err == ERR_OK)
-        err = apply_verifier(daemon->config, &verifier, fault);
+        err = open_verifier(daemon, fault);
     if (err != ERR_OK)
         return err;
-    gateway_verifier_swap(daemon->gateway, verifier);
     struct admin_options const admin = {.book = daemon->book,
                                         .store = daemon->store,
                                         .projector = daemon->projector,
                                         .govern = daemon->govern,
+                                        .own_keys = daemon->own_keys,
                                         .clock = daemon->clock,
                                         .token = daemon->dir.admin_token,
+                                        .tls = daemon->config->tls.cert.ptr != NULL,
                                         .owner = daemon,
                                         .reload = daemon_reload,
                                         .changed = documents_changed,
@@ -216,6 +248,10 @@ static enum err open_all(struct daemon *daemon, struct fault *fault)
         err = open_workers(daemon, fault);
     if (err == ERR_OK)
         err = maintenance_start(daemon, fault);
+    if (err == ERR_OK)
+        err = owner_from_environment(daemon->admin, fault);
+    if (err == ERR_OK)
+        err = admin_jobs_start(daemon->admin, fault);
     return err;
 }
 
@@ -258,6 +294,7 @@ static void drain(struct daemon *daemon)
     LOG(stopping, field_int("timeout_ms", again ? 0 : daemon->config->drain_timeout_ms));
     notify("STOPPING=1\nSTATUS=ending running calls");
     daemon->state = DAEMON_DRAINING;
+    admin_events_stop(daemon->admin);
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_drain(&daemon->workers[i], again ? 0 : daemon->config->drain_timeout_ms);
 }
@@ -362,9 +399,13 @@ static void announce(struct daemon *daemon)
         field_int("workers", (int64_t)daemon->worker_count), field_text("version", COTA_VERSION),
         field_text("data_dir", daemon->dir.path));
     notify("READY=1\nSTATUS=serving");
+    char setup[64];
+    if (!admin_setup_token(daemon->admin, setup, sizeof setup))
+        setup[0] = '\0';
     if (daemon->options->on_ready != NULL)
         daemon->options->on_ready(daemon->options->owner, daemon->url,
-                                  secret_view(&daemon->dir.admin_token));
+                                  secret_view(&daemon->dir.admin_token), str_of(setup));
+    secret_zero(setup, sizeof setup);
 }
 
 /* Workers have ended (or never started): nothing calls into the book any more. */
@@ -377,7 +418,10 @@ static bool close_all(struct daemon *daemon)
         worker_close(&daemon->workers[i]);
         dirty = dirty || daemon->workers[i].dirty;
     }
+    admin_jobs_stop(daemon->admin);
     maintenance_stop(daemon);
+    if (!dirty) /* else a call may still ask for keys */
+        jwks_free(daemon->jwks);
     if (daemon->projector != NULL) {
         projector_flush(daemon->projector, PROJECTION_FLUSH_MS);
         projector_stop(daemon->projector);
@@ -393,6 +437,7 @@ static bool close_all(struct daemon *daemon)
     if (daemon->book != NULL)
         book_free(daemon->book);
     govern_free(daemon->govern);
+    own_keys_free(daemon->own_keys);
     if (daemon->store != NULL)
         daemon->store->ops->close(daemon->store);
     if (daemon->journal != NULL)

@@ -10,8 +10,9 @@ struct daemon_options {
     const struct config *config;
     const char *config_file; /* read again on HUP; NULL: there is none */
     const char *data_dir;    /* instead of the file's; NULL: the file's */
-    /* Called once, when calls are answered: url as http://127.0.0.1:8787. */
-    void (*on_ready)(void *owner, const char *url, struct str admin_token);
+    /* Called once, when calls are answered: url as http://127.0.0.1:8787; setup_token: with which
+     * the first owner is made, empty when there is one. */
+    void (*on_ready)(void *owner, const char *url, struct str admin_token, struct str setup_token);
     void *owner;
 };
 

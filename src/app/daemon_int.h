@@ -5,6 +5,8 @@
 #include "app/config.h"
 #include "app/daemon.h"
 #include "app/datadir.h"
+#include "app/jwks.h"
+#include "book/expiry_notice.h"
 #include "gateway/gateway.h"
 #include "net/timer.h"
 #include <pthread.h>
@@ -79,6 +81,8 @@ struct daemon {
     uint64_t pinged_ticks[WORKERS_MAX];
 
     struct govern *govern;
+    struct own_keys *own_keys;
+    struct jwks *jwks;
     size_t documents; /* told while loading */
     bool documents_loaded;
     pthread_mutex_t reload_lock;         /* one reload at a time; guards the next three */
@@ -89,6 +93,7 @@ struct daemon {
     pthread_mutex_t maintenance_lock;
     pthread_cond_t maintenance_wake;
     bool maintenance_runs, maintenance_stop;
+    struct expiry_sweep *expiry; /* of the maintenance thread */
 
     _Atomic int state; /* enum daemon_state */
     _Atomic int64_t unknown_paths;
@@ -114,6 +119,7 @@ NODISCARD enum err metrics_render(struct daemon *daemon, struct buf *out);
 enum err daemon_reload(void *owner, struct fault *fault); /* any thread but a loop's */
 /* The catalogue again, from the file in force and the documents as they are now. */
 NODISCARD enum err daemon_catalog_build(struct daemon *daemon, struct fault *fault);
+enum err daemon_jwks_changed(void *owner, struct fault *fault); /* struct jwks_options.changed */
 void daemon_status(void *owner, struct json_writer *writer);
 void daemon_models(void *owner, admin_model_visit *visit, void *visitor);
 

@@ -3,6 +3,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "codec/base64.h"
+#include "codec/fernet.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -176,4 +177,21 @@ void datadir_wipe(struct datadir *dir)
 {
     secret_zero(dir->pepper, sizeof dir->pepper);
     secret_wipe(&dir->admin_token);
+}
+
+enum err datadir_ring_key(const char *directory, struct secret *key, struct fault *fault)
+{
+    char path[DATADIR_PATH_BYTES];
+    key->len = 0;
+    if (!join(path, directory, "encryption.key"))
+        return fault_set(fault, ERR_CONFIG_INVALID, "%s is too long", directory);
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return refuse(fault, "cannot be made", directory);
+    enum err err = read_secret(path, key->bytes, sizeof key->bytes, &key->len, fault);
+    if (err == ERR_OK && key->len == 0) {
+        key->len = FERNET_KEY_TEXT_BYTES;
+        fernet_key_make(key->bytes);
+        err = write_secret(path, secret_view(key), fault);
+    }
+    return err;
 }

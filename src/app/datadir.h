@@ -21,5 +21,8 @@ struct datadir {
 NODISCARD enum err datadir_open(struct str path, struct str token, struct datadir *dir,
                                 struct fault *fault);
 void datadir_wipe(struct datadir *dir);
+/* The Fernet key in `path`/encryption.key, made (0600) when it is not there: for cota demo, which
+ * has no configuration file that could say one. ERR_CONFIG_INVALID. */
+NODISCARD enum err datadir_ring_key(const char *path, struct secret *key, struct fault *fault);
 /* "adm_" or another prefix and 43 letters of base64url; fits struct secret. */
 void datadir_token_make(const char *prefix, struct secret *secret);

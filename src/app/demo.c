@@ -26,7 +26,7 @@ enum { MODEL_COUNT = sizeof models / sizeof models[0] };
 
 struct demo {
     const struct invocation *invocation;
-    struct secret key, token;
+    struct secret key, token, ring_key;
     char dir[DATA_DIR_BYTES];
     bool temporary;
 };
@@ -37,13 +37,16 @@ static enum err write_yaml(const struct demo *demo, int port, struct buf *out)
         buf_printf(out,
                    "listen: \"127.0.0.1:%d\"\n"
                    "admin_token: \"%.*s\"\n"
+                   "encryption_keys: [\"%.*s\"]\n"
+                   "assistant_model: sim-fast\n"
                    "providers:\n"
                    "  - {name: simulado, dialect: simulated}\n"
                    "customers:\n"
                    "  - {id: demo, credit_usd: 100, keys: [{name: demo, secret: "
                    "\"%.*s\"}]}\n"
                    "models:\n",
-                   port, STR_ARG(secret_view(&demo->token)), STR_ARG(secret_view(&demo->key)));
+                   port, STR_ARG(secret_view(&demo->token)), STR_ARG(secret_view(&demo->ring_key)),
+                   STR_ARG(secret_view(&demo->key)));
     for (size_t i = 0; i < MODEL_COUNT && err == ERR_OK; i++)
         err = buf_printf(out,
                          "  - {name: %s, provider: simulado, max_output_tokens: 4096, price: "
@@ -81,8 +84,9 @@ static void print_text(const struct demo *demo, const char *url)
            url, STR_ARG(secret_view(&demo->key)), program_invocation_name, demo->dir);
 }
 
-static void on_ready(void *owner, const char *url, struct str admin_token)
+static void on_ready(void *owner, const char *url, struct str admin_token, struct str setup_token)
 {
+    (void)setup_token; /* a demo has its admin token; cota operator setup-link makes another */
     const struct demo *demo = owner;
     (void)admin_token;
     if (cli_json(demo->invocation))
@@ -165,11 +169,17 @@ int command_demo(const struct invocation *invocation)
         return EXIT_CODE_USAGE;
     if (!make_dir(&demo))
         return EXIT_CODE_FAILURE;
+    struct fault fault = {0};
+    if (datadir_ring_key(demo.dir, &demo.ring_key, &fault) != ERR_OK) {
+        cli_complain("demo: %s", fault.detail);
+        return EXIT_CODE_FAILURE;
+    }
     datadir_token_make("ck_demo_", &demo.key);
     datadir_token_make("adm_", &demo.token);
     int const code = run_demo(&demo, port);
     secret_wipe(&demo.key);
     secret_wipe(&demo.token);
+    secret_wipe(&demo.ring_key);
     if (demo.temporary)
         nftw(demo.dir, remove_one, OPEN_FOLDERS_MAX, FTW_DEPTH | FTW_PHYS);
     return code;

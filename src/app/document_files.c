@@ -31,6 +31,7 @@ static const enum object_kind kinds[] = {
     OBJECT_SUBSCRIPTION,
     OBJECT_LICENSE,
     OBJECT_KEY_RULES,
+    OBJECT_MARKUP,
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 

@@ -89,8 +89,14 @@ enum err stored_read(enum object_kind kind, struct str json, struct arena *arena
 {
     bool const cell = kind == OBJECT_MATRIX_CELL; /* its origin is a member of its own */
     const char *const origin = cell ? "document_origin" : "origin";
-    const char *const names[] = {
-        "id", "version", "created_at", "updated_at", origin, "ai_token_limit_effective", NULL};
+    const char *const names[] = {"id",
+                                 "version",
+                                 "created_at",
+                                 "updated_at",
+                                 origin,
+                                 "ai_token_limit_effective",
+                                 "time_zone_before",
+                                 NULL};
     struct fault ignored = {0};
     struct buf out;
     struct json_object *object = malloc(sizeof *object);

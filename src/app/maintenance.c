@@ -42,14 +42,26 @@ static void *maintenance_run(void *argument)
     for (unsigned sweeps = 0; wait_for_sweep(daemon); sweeps++) {
         book_sweep(daemon->book);
         catalog_refresh(daemon);
-        if (sweeps % GRANTS_EVERY_SWEEPS == 0)
-            book_expire_grants(daemon->book);
+        admin_events_beat(daemon->admin);
+        if (sweeps % GRANTS_EVERY_SWEEPS != 0)
+            continue;
+        book_expire_grants(daemon->book);
+        (void)expiry_sweep_run(daemon->expiry);
     }
     return NULL;
 }
 
 enum err maintenance_start(struct daemon *daemon, struct fault *fault)
 {
+    struct notice_days days;
+    if (!notice_days_parse(daemon->config->expiry_notice_days, &days))
+        return fault_set(fault, ERR_CONFIG_INVALID,
+                         "expiry_notice_days: up to %d days from %d to 1, the longest first, as "
+                         "\"7,1\"; or \"none\"",
+                         NOTICE_DAYS_COUNT_MAX, NOTICE_DAY_MAX);
+    daemon->expiry = expiry_sweep_new(daemon->book, daemon->store, daemon->projector, &days);
+    if (daemon->expiry == NULL)
+        return fault_set(fault, ERR_NO_MEMORY, "no memory for the sweep of what expires");
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -65,13 +77,17 @@ enum err maintenance_start(struct daemon *daemon, struct fault *fault)
 
 void maintenance_stop(struct daemon *daemon)
 {
-    if (!daemon->maintenance_runs)
+    if (!daemon->maintenance_runs) {
+        expiry_sweep_free(daemon->expiry);
         return;
+    }
     pthread_mutex_lock(&daemon->maintenance_lock);
     daemon->maintenance_stop = true;
     pthread_cond_signal(&daemon->maintenance_wake);
     pthread_mutex_unlock(&daemon->maintenance_lock);
     pthread_join(daemon->maintenance, NULL);
+    expiry_sweep_free(daemon->expiry);
+    daemon->expiry = NULL;
     pthread_cond_destroy(&daemon->maintenance_wake);
     pthread_mutex_destroy(&daemon->maintenance_lock);
     daemon->maintenance_runs = false;

@@ -115,6 +115,17 @@ static void put_projection(struct metrics *metrics, struct daemon *daemon)
             (int64_t)it.failures);
 }
 
+static void put_jwks(struct metrics *metrics, struct daemon *daemon)
+{
+    struct jwks_figures it = {0};
+    jwks_figures(daemon->jwks, &it);
+    counter(metrics, "cota_jwks_fetches", "fetches of jwks_url, failures included", it.fetches);
+    counter(metrics, "cota_jwks_failures", "fetches of jwks_url that failed", it.failures);
+    gauge(metrics, "cota_jwks_keys", "keys that came from jwks_url", it.keys);
+    gauge(metrics, "cota_jwks_fetched_time_seconds",
+          "when a fetch of jwks_url last succeeded, since 1970; 0: never", it.fetched_s);
+}
+
 static void put_servers(struct metrics *metrics, struct daemon *daemon)
 {
     size_t connections = 0, exchanges = 0;
@@ -146,6 +157,7 @@ enum err metrics_render(struct daemon *daemon, struct buf *out)
     put_book(&metrics, daemon);
     put_journal(&metrics, daemon);
     put_projection(&metrics, daemon);
+    put_jwks(&metrics, daemon);
     put_servers(&metrics, daemon);
     return metrics.err == ERR_OK ? buf_add(out, STR("# EOF\n")) : metrics.err;
 }

@@ -82,16 +82,32 @@ enum err daemon_catalog_build(struct daemon *daemon, struct fault *fault)
     return err;
 }
 
+/* Other keys came from jwks_url. */
+enum err daemon_jwks_changed(void *owner, struct fault *fault)
+{
+    struct daemon *daemon = owner;
+    struct verifier *verifier = NULL;
+    pthread_mutex_lock(&daemon->reload_lock);
+    enum err const err = apply_verifier(daemon->catalog_config, daemon->jwks, &verifier, fault);
+    if (err == ERR_OK)
+        gateway_verifier_swap(daemon->gateway, verifier);
+    pthread_mutex_unlock(&daemon->reload_lock);
+    return err;
+}
+
 static enum err put_in_force(struct daemon *daemon, const struct config *config,
                              struct fault *fault)
 {
     struct catalog *catalog = NULL;
     struct verifier *verifier = NULL;
+    struct jwks_source const source = apply_jwks_source(config);
     enum err err = catalog_build(daemon, config, &catalog, fault);
     if (err == ERR_OK)
-        err = apply_verifier(config, &verifier, fault);
+        err = apply_verifier(config, daemon->jwks, &verifier, fault);
     if (err == ERR_OK)
         err = apply_customers(config, daemon->book, fault);
+    if (err == ERR_OK)
+        err = jwks_configure(daemon->jwks, &source, fault);
     if (err != ERR_OK) {
         catalog_unref(catalog);
         verifier_unref(verifier);
@@ -100,6 +116,7 @@ static enum err put_in_force(struct daemon *daemon, const struct config *config,
     }
     gateway_catalog_swap(daemon->gateway, catalog);
     gateway_verifier_swap(daemon->gateway, verifier);
+    apply_ring(config, daemon->own_keys);
     log_level_set((enum log_level)config->log.level);
     report_ignored(daemon->config, config);
     LOG(reloaded, field_int("providers", (int64_t)config->providers.count),

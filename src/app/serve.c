@@ -6,12 +6,20 @@
 
 enum { REPORT_BYTES_MAX = 1 << 20 };
 
-static void print_ready(void *owner, const char *url, struct str admin_token)
+static void print_ready(void *owner, const char *url, struct str admin_token, struct str setup)
 {
     (void)admin_token;
     const struct invocation *invocation = owner;
-    if (cli_json(invocation))
+    if (cli_json(invocation) && setup.len > 0)
+        printf("{\"url\":\"%s\",\"setup_token\":\"%.*s\"}\n", url, STR_ARG(setup));
+    else if (cli_json(invocation))
         printf("{\"url\":\"%s\"}\n", url);
+    else if (setup.len > 0)
+        fprintf(stderr,
+                "cota: no operator yet. Setup link, good once and for 30 minutes:\n"
+                "  %s/api/v1/setup#%.*s\n"
+                "  (docs/operators.md; for another one: cota operator setup-link)\n",
+                url, STR_ARG(setup));
     fflush(stdout);
 }
 

@@ -143,6 +143,8 @@ static void answer_page(struct daemon *daemon, struct http_exchange *exchange)
 /* --- the servers' application ---------------------------------------------------------------- */
 static size_t own_body_max(struct str path)
 {
+    if (str_eq(path, STR("/api/v1/jobs")))
+        return JOB_BODY_BYTES_MAX;
     return admin_owns(path) ? ADMIN_BODY_BYTES_MAX : OWN_BODY_BYTES_MAX;
 }
 
@@ -203,7 +205,7 @@ static void on_refuse(void *context, struct arena *arena, const struct http_head
                       const struct fault *fault, struct str *content_type, struct str *body)
 {
     (void)context;
-    if (head != NULL && admin_owns(head->path))
+    if (head != NULL && !gateway_owns(head->path) && admin_owns(head->path))
         admin_refuse(arena, fault, content_type, body);
     else
         gateway_refuse(arena, fault, content_type, body);

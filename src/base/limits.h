@@ -10,9 +10,10 @@ enum {
     KEY_NAME_BYTES_MAX = 64,
     KEY_SECRET_BYTES_MAX = 200,
     KEY_SECRET_BYTES_MIN = 16,
-    NAME_BYTES_MAX = 128,       /* provider, model, feature … */
-    CONTEXT_BYTES_MAX = 128,    /* one x-cota-* request context header */
-    REQUEST_ID_BYTES_MAX = 128, /* a client's x-request-id */
+    NAME_BYTES_MAX = 128,           /* provider, model, feature … */
+    CONTEXT_BYTES_MAX = 128,        /* one x-cota-* request context header */
+    GRANT_FEATURES_BYTES_MAX = 256, /* of features that a grant is for */
+    REQUEST_ID_BYTES_MAX = 128,     /* a client's x-request-id */
     IDEMPOTENCY_KEY_BYTES_MAX = 255,
 
     /* HTTP in */
@@ -21,6 +22,7 @@ enum {
     HEADER_COUNT_MAX = 100,
     HEAD_DEADLINE_MS = 10000, /* first byte of a head to its end */
     BODY_BYTES_MAX = 32 << 20,
+    ASSISTANT_BODY_BYTES_MAX = 256 << 10,
     BODY_IDLE_MS = 15000,
     KEEP_ALIVE_IDLE_MS = 75000,
     WRITE_STALL_MS = 60000,              /* a reader that takes nothing for so long is cut */
@@ -76,6 +78,7 @@ enum {
     JWT_KEYS_MAX = 32, /* of one ring; a token without a key id may try them all */
     JWT_KEY_ID_BYTES_MAX = 256,
     JWT_KEY_TEXT_BYTES_MAX = 256 << 10, /* a PEM or a JWK Set */
+    JWKS_FETCH_MS = 10000,              /* a JWK Set that takes longer is given up */
     JWT_CACHE_SLOTS = 1024,             /* verified tokens remembered, per worker */
     JWT_CACHE_TEXT_BYTES_MAX = 4 << 10, /* what one of them says; more is not remembered */
 
@@ -104,9 +107,26 @@ enum {
     OBJECT_PUT_BYTES_MAX = 1 << 20, /* one put as a record: texts before and after, who, hashes */
     OBJECT_PUT_CHANGES_MAX = 1000,
     OBJECTS_PER_KIND_MAX = 1 << 24,
-    OBJECT_FILTERS_MAX = 8,       /* members that a list is filtered by */
-    OBJECT_MEMBER_BYTES_MAX = 64, /* name of such a member */
-    AUDIT_TEXT_BYTES_MAX = 1024,  /* actor, address, user agent, reason, request id: each */
+    OBJECT_FILTERS_MAX = 8,        /* members that a list is filtered by */
+    OBJECT_MEMBER_BYTES_MAX = 64,  /* name of such a member */
+    OWN_KEY_BYTES_MAX = 1024,      /* a provider key of a customer's own */
+    JOBS_WAITING_MAX = 16,         /* long work that waits for its turn */
+    JOB_OPERATIONS_MAX = 10000,    /* of one bulk job */
+    JOB_ERRORS_MAX = 100,          /* told by a job; the others are counted */
+    JOB_BODY_BYTES_MAX = 16 << 20, /* one body with operations */
+    JOB_BYTES_MAX = 64 << 20,      /* bodies of all jobs that wait or run */
+    AUDIT_TEXT_BYTES_MAX = 1024,   /* actor, address, user agent, reason, request id: each */
+
+    /* events */
+    EVENTS_KEPT_MAX = 8192,
+    EVENTS_BYTES_MAX = 4 << 20,
+    EVENT_BYTES_MAX = 8 << 10, /* what one says */
+    EVENT_LISTENERS_MAX = 1024,
+    EVENT_LISTENERS_PER_CUSTOMER_MAX = 32,
+    EVENT_SCOPES_MAX = 2048,      /* customers that are listened to, or were a minute ago */
+    EVENT_BEAT_MS = 15000,        /* the longest silence */
+    EVENT_STALL_MS = 15000,       /* a listener that takes nothing for so long is dropped */
+    EVENT_STREAM_MS_MAX = 300000, /* then it comes again, with its credentials */
 
     /* journal */
     JOURNAL_RECORD_BYTES_MAX = 2 << 20,

@@ -8,25 +8,40 @@ static unsigned char lower(unsigned char byte)
 
 /* Eight bytes at once, A-Z made small: a carry into bit 7 says that a letter is at least A, and
  * that it is beyond Z; bytes outside ASCII stay as they are. */
-static uint64_t lower_word(const char *at)
+static uint64_t lower_word(uint64_t word)
 {
     uint64_t const ones = 0x0101010101010101u;
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
     uint64_t const low = word & ones * 0x7f;
     uint64_t const from_a = low + ones * (0x80 - 'A'), beyond_z = low + ones * (0x7f - 'Z');
     return word | ((from_a ^ beyond_z) & ~word & ones * 0x80) >> 2;
 }
 
+static uint64_t eight(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return lower_word(word);
+}
+
+/* Four to eight bytes: the first four and the last four, which may overlap. */
+static uint64_t few(const char *at, size_t len)
+{
+    uint32_t first, last;
+    memcpy(&first, at, sizeof first);
+    memcpy(&last, at + len - sizeof last, sizeof last);
+    return lower_word((uint64_t)last << 32 | first);
+}
+
 bool str_same_nocase(const char *a, const char *b, size_t len)
 {
-    while (len >= 8) {
-        if (lower_word(a) != lower_word(b))
-            return false;
-        a += 8;
-        b += 8;
-        len -= 8;
+    if (len >= 8) {
+        for (size_t at = 0; at + 8 < len; at += 8)
+            if (eight(a + at) != eight(b + at))
+                return false;
+        return eight(a + len - 8) == eight(b + len - 8);
     }
+    if (len >= 4)
+        return few(a, len) == few(b, len);
     for (size_t i = 0; i < len; i++)
         if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
             return false;

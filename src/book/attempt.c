@@ -40,6 +40,8 @@ static struct gcra *state_of(const struct attempt *attempt, enum record_limiter 
 {
     struct meter *meter =
         is_key_limiter(limiter) ? &attempt->key->meter : &attempt->customer->meter;
+    if (limiter == LIMITER_CUSTOMER_THROTTLE)
+        return &meter->throttle;
     return is_request_limiter(limiter) ? &meter->requests : &meter->tokens;
 }
 
@@ -47,6 +49,8 @@ static const struct gcra_limit *limit_of(const struct attempt *attempt, enum rec
 {
     const struct limits *limits =
         is_key_limiter(limiter) ? &attempt->key->limits : &attempt->customer->limits;
+    if (limiter == LIMITER_CUSTOMER_THROTTLE)
+        return &attempt->throttle;
     return is_request_limiter(limiter) ? &limits->requests : &limits->tokens;
 }
 
@@ -63,6 +67,8 @@ static bool check(struct attempt *attempt, enum record_limiter limiter, int64_t 
 
 static enum refusal_scope scope_of(enum record_limiter limiter)
 {
+    if (limiter == LIMITER_CUSTOMER_THROTTLE)
+        return SCOPE_PLAN;
     return is_key_limiter(limiter) ? SCOPE_KEY : SCOPE_CUSTOMER;
 }
 
@@ -83,6 +89,18 @@ void attempt_rate(struct attempt *attempt)
         if (attempt->limited & 1u << limiters[i])
             *state_of(attempt, limiters[i]) = attempt->verdicts[limiters[i]].next;
     attempt->of_rate = attempt->against;
+}
+
+bool attempt_throttle(struct attempt *attempt, int64_t per_minute)
+{
+    enum record_limiter const limiter = LIMITER_CUSTOMER_THROTTLE;
+    MUST(per_minute > 0);
+    attempt->throttle = (struct gcra_limit){.limit = per_minute, .period_us = 60 * 1000000};
+    if (check(attempt, limiter, 1))
+        return true;
+    attempt_refuse(attempt, ERR_RATE_LIMITED, scope_of(limiter),
+                   attempt->verdicts[limiter].retry_after_us, false);
+    return false;
 }
 
 void attempt_peek(struct attempt *attempt)
@@ -182,7 +200,7 @@ static void window_limit(struct attempt *attempt, size_t number)
     int64_t const room = customer_window_room(counter, rule->limit, false);
     hold->windows[hold->window_count - 1].amount = need;
     if (attempt->want->states != NULL)
-        attempt->want->states[number] = (struct rule_state){counter->used, counter->held, need};
+        attempt->want->states[number] = (struct rule_state){counter->used, counter->held, need, 0};
     note_tightest(attempt, rule, room, need);
     if (rule->mode != WINDOW_HARD || need <= room)
         return;
@@ -197,16 +215,37 @@ static void window_limit(struct attempt *attempt, size_t number)
         attempt->against.rule = (int)number;
 }
 
+/* What the plan includes, and what the window before has left. */
+static void allowance_line(struct attempt *attempt, const struct rule *rule)
+{
+    const struct counter *counter = add_line(attempt, rule, ROLE_ALLOWANCE);
+    struct hold *hold = attempt->hold;
+    hold->allowance_limit = rule->limit;
+    if (!counter || (rule->rollover_max == 0 && counter->included < 0))
+        return;
+    int64_t const carried =
+        counters_carried(&attempt->customer->counters, counter, rule, attempt->now_us);
+    attempt->rollover = (struct record_rollover){
+        .said = counter->included != rule->limit || counter->carried != carried,
+        .carried = carried,
+        .included = rule->limit,
+    };
+    if (__builtin_add_overflow(rule->limit, carried, &hold->allowance_limit))
+        hold->allowance_limit = INT64_MAX;
+}
+
 /* The two that only say who pays; funds.c fills in their amounts. */
 static void funding_lines(struct attempt *attempt)
 {
     const struct rules *rules = attempt->want->rules;
     struct hold *hold = attempt->hold;
+    if (hold->own_key)
+        return; /* there is nothing to pay: what the plan includes is kept */
     hold->overage_mode = rules->overage;
-    hold->allowance_limit = rules->allowance.limit;
+    hold->allowance_limit = 0;
     hold->overage_cap = rules->overage_cap.limit;
     if (rules->has_allowance)
-        (void)add_line(attempt, &rules->allowance, ROLE_ALLOWANCE);
+        allowance_line(attempt, &rules->allowance);
     if (rules->overage == OVERAGE_BILL && rules->has_overage_cap)
         (void)add_line(attempt, &rules->overage_cap, ROLE_OVERAGE_CAP);
 }
@@ -281,7 +320,8 @@ void attempt_report(struct attempt *attempt, struct admission *admission)
         .scope = attempt->against.scope,
         .rule = attempt->against.first == ERR_OK ? -1 : attempt->against.rule,
         .holds_in_the_way = attempt->against.first != ERR_OK && !attempt->against.not_only_holds,
-        .available = customer_available(attempt->customer, attempt->now_us),
+        .available =
+            customer_available_for(attempt->customer, attempt_feature(attempt), attempt->now_us),
     };
     limit = tighter(attempt, LIMITER_KEY_REQUESTS, LIMITER_CUSTOMER_REQUESTS, &verdict);
     if (limit) {

@@ -14,8 +14,8 @@ struct attempt {
     struct key *key;
     struct hold *hold;
     int64_t now_us;
-    struct usage estimate; /* output may be shrunk */
-    struct money cost;
+    struct usage estimate;       /* output may be shrunk */
+    struct money cost;           /* what the estimate is charged, in the customer's currency */
     int64_t tokens;              /* all of the estimate */
     bool fitted;                 /* shrunk once already */
     struct tightest {            /* the hard window with the least left */
@@ -27,6 +27,8 @@ struct attempt {
      */
     unsigned limited;
     struct gcra_verdict verdicts[LIMITER_COUNT];
+    struct gcra_limit throttle;      /* of the plan; limit 0: none */
+    struct record_rollover rollover; /* of the allowance's window, as a commit leaves it */
 
     struct reasons {
         enum err first; /* the most actionable so far; ERR_OK: none */
@@ -46,6 +48,13 @@ void attempt_limits(struct attempt *attempt);
 void attempt_funds(struct attempt *attempt);
 void attempt_refuse(struct attempt *attempt, enum err reason, enum refusal_scope scope,
                     int64_t retry_after_us, bool holds);
+/* False: refused, the plan's free calls beyond its allowance are too many this minute. */
+bool attempt_throttle(struct attempt *attempt, int64_t per_minute);
+/* Of the call; empty: it said none, or there is none. */
+static inline struct str attempt_feature(const struct attempt *attempt)
+{
+    return attempt->want->context ? attempt->want->context->feature : (struct str){0};
+}
 /* Looks at the smooth limiters without asking for anything. */
 void attempt_peek(struct attempt *attempt);
 void attempt_report(struct attempt *attempt, struct admission *admission);

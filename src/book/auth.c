@@ -6,6 +6,7 @@
  * so that a revoked key is refused at the very next request of every thread.
  */
 #include "base/secret.h"
+#include "book/claim.h"
 #include "book/customer_int.h"
 #include "book/token_key.h"
 #include <sodium.h>
@@ -16,7 +17,7 @@ enum { CACHE_SLOTS = 1024 };
 struct cache_slot {
     uint64_t hash[2];
     uint64_t book; /* serial; 0: empty */
-    struct key *key;
+    struct key_secret *secret;
 };
 _Static_assert(sizeof(((struct cache_slot *)0)->hash) == crypto_shorthash_siphashx24_BYTES,
                "a slot holds a whole hash");
@@ -44,6 +45,17 @@ void book_hash_secret(const struct book *book, struct str secret,
     hash_secret(book, secret, hash);
 }
 
+void book_derive(const struct book *book, const char *label, struct str seed,
+                 unsigned char derived[BOOK_DERIVED_BYTES])
+{
+    crypto_generichash_state state; /* another length than of secrets' hashes: another function */
+    MUST(crypto_generichash_init(&state, book->pepper, sizeof book->pepper, BOOK_DERIVED_BYTES) ==
+         0);
+    crypto_generichash_update(&state, (const unsigned char *)label, strlen(label) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)seed.ptr, seed.len);
+    crypto_generichash_final(&state, derived, BOOK_DERIVED_BYTES);
+}
+
 static struct key_shard *shard_of(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
 {
     return &book->key_shards[hash[0] % KEY_SHARDS];
@@ -54,22 +66,36 @@ static struct str hash_text(const unsigned char hash[KEY_HASH_BYTES])
     return str_make((const char *)hash, KEY_HASH_BYTES);
 }
 
-struct key *book_find_key(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
+struct key_secret *book_find_secret(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
 {
     struct key_shard *shard = shard_of(book, hash);
     pthread_rwlock_rdlock(&shard->lock);
-    struct key *key = map_get(&shard->keys, hash_text(hash));
+    struct key_secret *secret = map_get(&shard->keys, hash_text(hash));
     pthread_rwlock_unlock(&shard->lock);
     /* The map compares early-out, but on a keyed hash that nobody outside can steer. */
-    return key && secret_equal(hash_text(key->hash), hash_text(hash)) ? key : NULL;
+    return secret && secret_equal(hash_text(secret->hash), hash_text(hash)) ? secret : NULL;
+}
+
+struct key *book_find_key(struct book *book, const unsigned char hash[KEY_HASH_BYTES])
+{
+    const struct key_secret *secret = book_find_secret(book, hash);
+    return secret ? secret->key : NULL;
+}
+
+enum err book_add_secret(struct book *book, struct key_secret *secret)
+{
+    struct key_shard *shard = shard_of(book, secret->hash);
+    pthread_rwlock_wrlock(&shard->lock);
+    enum err const err = map_put(&shard->keys, hash_text(secret->hash), secret);
+    pthread_rwlock_unlock(&shard->lock);
+    return err;
 }
 
 enum err book_add_key(struct book *book, struct key *key)
 {
-    struct key_shard *shard = shard_of(book, key->hash);
-    pthread_rwlock_wrlock(&shard->lock);
-    enum err const err = map_put(&shard->keys, hash_text(key->hash), key);
-    pthread_rwlock_unlock(&shard->lock);
+    enum err err = ERR_OK;
+    for (struct key_secret *it = key->newest; it && err == ERR_OK; it = it->older)
+        err = book_add_secret(book, it);
     if (err != ERR_OK)
         return err;
     struct customer *customer = key->customer;
@@ -86,7 +112,7 @@ enum err book_add_key(struct book *book, struct key *key)
     return ERR_OK;
 }
 
-static struct key *find_cached(struct book *book, struct str secret)
+static struct key_secret *find_cached(struct book *book, struct str secret)
 {
     static _Thread_local struct cache_slot cache[CACHE_SLOTS];
     uint64_t hash[2];
@@ -95,13 +121,13 @@ static struct key *find_cached(struct book *book, struct str secret)
                                 secret.len, cache_key);
     struct cache_slot *slot = &cache[hash[0] % CACHE_SLOTS];
     if (slot->book == book->serial && slot->hash[0] == hash[0] && slot->hash[1] == hash[1])
-        return slot->key;
+        return slot->secret;
     unsigned char strong[KEY_HASH_BYTES];
     hash_secret(book, secret, strong);
-    struct key *key = book_find_key(book, strong);
-    if (key)
-        *slot = (struct cache_slot){{hash[0], hash[1]}, book->serial, key};
-    return key;
+    struct key_secret *found = book_find_secret(book, strong);
+    if (found)
+        *slot = (struct cache_slot){{hash[0], hash[1]}, book->serial, found};
+    return found;
 }
 
 static bool has_expired(struct book *book, const struct key *key)
@@ -122,12 +148,17 @@ static enum err check_key(struct book *book, const struct key *key, struct fault
 enum err book_authenticate(struct book *book, struct str secret, const struct key **key,
                            struct fault *fault)
 {
-    struct key *found = NULL;
+    const struct key_secret *opens = NULL;
     *key = NULL;
     if (secret.len >= KEY_SECRET_BYTES_MIN && secret.len <= KEY_SECRET_BYTES_MAX)
-        found = find_cached(book, secret);
-    if (!found)
+        opens = find_cached(book, secret);
+    if (!opens)
         return fault_set(fault, ERR_KEY_INVALID, "no key has this secret");
+    const struct key *found = opens->key;
+    int64_t const until_us = atomic_load_explicit(&opens->until_us, memory_order_acquire);
+    if (until_us > 0 && clock_wall_us(book->clock) >= until_us)
+        return fault_set(fault, ERR_KEY_EXPIRED, "key %.*s has another secret now", ULID_TEXT_BYTES,
+                         found->id_text);
     enum err const err = check_key(book, found, fault);
     if (err != ERR_OK)
         return err;

@@ -9,9 +9,8 @@
 #pragma once
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "book/call.h"
 #include "core/gcra.h"
-#include "core/price.h"
-#include "core/rule.h"
 #include "journal/journal.h"
 #include "store/rows.h"
 
@@ -43,45 +42,8 @@ const struct customer *key_customer(const struct key *key);
 struct str customer_id(const struct customer *customer);
 bool customer_unlimited(const struct customer *customer);
 
-/* --- a call's money ------------------------------------------------------------------------ */
-/* What a call is about: written into its records, so that even an orphan has a full usage row. */
-struct call_context {
-    struct str request_id, user, feature, module, profile, group;
-    struct str endpoint, model, provider, upstream_model;
-    bool stream;
-    int64_t started_us;               /* wall */
-    const unsigned char *idempotency; /* 32-byte hash of the Idempotency-Key, or NULL */
-};
-
-struct reservation {
-    struct ulid id;
-    const struct key *key;
-    const struct call_context *context;
-    struct price price;
-    struct usage estimate; /* upper bound */
-    int64_t orphan_input;  /* input tokens to charge if we die after DISPATCH (our own count) */
-    int64_t choices;       /* n: output of the estimate is choices x the output cap */
-    int64_t output_min;  /* > 0: may be shrunk to what credit allows, not below this (per choice) */
-    int64_t deadline_us; /* wall: the hold expires then */
-    bool rate_taken;     /* a repeated try of the same call: the request rate was taken already */
-    const struct rules *rules; /* NULL: credit and the limits of key and customer only */
-    struct rule_state *states; /* RULES_PER_CALL_MAX of them are filled in; NULL: not wanted */
-};
-
+/* --- a call's money: call.h ---------------------------------------------------------------- */
 const char *refusal_scope_name(enum refusal_scope scope);
-
-/* What the limits look like after the decision: for the response headers and the refusal. */
-struct admission {
-    bool requests_limited, tokens_limited; /* the four numbers below mean something */
-    int64_t requests_limit, requests_remaining, requests_reset_us;
-    int64_t tokens_limit, tokens_remaining, tokens_reset_us;
-    enum refusal_scope scope;
-    int rule;               /* the rule that refused, of reservation.rules; -1: none of them */
-    int64_t retry_after_us; /* 0: no use in waiting for a clock */
-    bool holds_in_the_way;  /* refused only because of holds that will end: try again soon */
-    int64_t output_cap;     /* per choice, after shrinking; what to send upstream */
-    struct money available; /* credit left, holds counted as gone */
-};
 
 /* ERR_OK: *hold is the caller's (book_unref). ERR_CREDIT_SHORT, ERR_RATE_LIMITED,
  * ERR_TOKENS_LIMITED, ERR_CONCURRENCY_LIMITED, ERR_PRICE_UNKNOWN, ERR_LEDGER_UNAVAILABLE,
@@ -99,18 +61,6 @@ NODISCARD enum err book_dispatch(struct book *book, struct hold *hold, struct fa
 /* What has been produced so far: the base of the charge if we die. */
 void book_progress(struct book *book, struct hold *hold, int64_t output_tokens);
 
-struct settlement {
-    struct usage usage;
-    const char *outcome; /* "ok", "client_gone", "upstream_cut", … at most 32 bytes */
-    int http_status, attempts;
-    int64_t first_byte_us; /* wall; 0: none */
-};
-struct settled {
-    struct money cost, charged, covered, overage, debt; /* cost = the sum of the others */
-    struct money available;
-    uint64_t lsn;  /* of the record: wait for it to be durable if you must */
-    bool repeated; /* it was settled before: the stored result, nothing changed */
-};
 /* Never fails: its room in the journal was promised. On a released hold: nothing changes. */
 void book_settle(struct book *book, struct hold *hold, const struct settlement *how,
                  struct settled *result);

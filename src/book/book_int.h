@@ -20,8 +20,8 @@ struct limits { /* 0: no limit */
     struct gcra_limit requests, tokens;
     int64_t concurrent_max;
 };
-struct meter { /* the state that limits are held against */
-    struct gcra requests, tokens;
+struct meter {                              /* the state that limits are held against */
+    struct gcra requests, tokens, throttle; /* throttle: of customers alone */
     int64_t live, tokens_held;
 };
 
@@ -33,7 +33,7 @@ struct grant {
     enum grant_status status;
     uint64_t lsn;   /* of its record: durable before anyone hears of it */
     struct str key; /* source_type 0x1f source_id */
-    struct str category, source_type, source_id;
+    struct str category, source_type, source_id; /* and funds.features */
     char texts[];
 };
 
@@ -44,6 +44,9 @@ struct counter { /* of one rule in one window */
     enum metric metric;
     int64_t start_us, end_us, used, held;
     size_t lines; /* of holds that may still end here; 0 and over: forgotten */
+    /* Of an allowance that rolls over; else -1, 0, 0. What was included when a call was last
+     * admitted, what the window before left it, and what it left the next one. */
+    int64_t included, carried, given;
 };
 struct counters { /* chained by id and start; see counters.h */
     struct counter **slots;
@@ -55,11 +58,13 @@ struct customer {
     pthread_mutex_t lock;
     _Atomic int status;
     _Atomic bool unlimited;
+    _Atomic bool in_credits; /* whatever `currency` was: once true, always true */
     struct limits limits;
     struct meter meter;
     struct money overdraft;
     struct record_totals totals;
     int64_t grants_held, overage_held, overdraft_held, last_us;
+    int64_t low_told; /* that little credit is left: TOTAL_GRANTED then, and 1; 0: not told */
     const struct waterfall_grant **active; /* in waterfall order, with something remaining */
     size_t active_count, active_capacity, key_count;
     struct counters counters;
@@ -72,6 +77,13 @@ struct customer {
     char texts[CUSTOMER_ID_BYTES_MAX + 16];
 };
 
+struct key_secret { /* what opens a key; never freed while the book lives: threads remember it */
+    unsigned char hash[KEY_HASH_BYTES];
+    struct key *key;
+    _Atomic int64_t until_us; /* another took its place, and it ends then; 0: it is the newest */
+    struct key_secret *older;
+};
+
 struct key {
     struct customer *customer;
     _Atomic int status;
@@ -79,8 +91,9 @@ struct key {
     struct limits limits;
     struct meter meter;
     struct ulid id;
-    struct key *next; /* of the customer, oldest first */
-    unsigned char hash[KEY_HASH_BYTES];
+    struct key *next;          /* of the customer, oldest first */
+    struct key_secret secret;  /* the first that we know of */
+    struct key_secret *newest; /* under customer->lock */
     struct str name, prefix;
     enum row_origin origin;
     bool unwritten; /* revoked, but the journal did not take it */
@@ -104,6 +117,11 @@ struct key_shard { /* keys by hash */
     struct map keys;
 } __attribute__((aligned(64)));
 
+enum { BASIS_SLOTS = 16381, BASIS_TRIES_MAX = 32 }; /* a prime; 128 KiB */
+struct basis_names { /* basis.h: those told since the start; 0: empty */
+    _Atomic uint64_t names[BASIS_SLOTS];
+};
+
 struct idempotency; /* idempotency.h */
 struct objects;     /* object_int.h */
 struct book {
@@ -123,6 +141,7 @@ struct book {
     struct hold_shard hold_shards[HOLD_SHARDS];
     struct idempotency *idempotency;
     struct objects *objects;
+    struct basis_names bases;
     struct map replayed; /* holds by id, while replaying only */
     bool replayed_whole; /* records newer than the rows have begun */
     uint64_t mismatches;

@@ -32,6 +32,7 @@ struct customer *customer_new(struct str id, struct str currency)
     customer->currency = str_make(customer->texts + CUSTOMER_ID_BYTES_MAX, currency.len);
     if (currency.len > 0)
         memcpy(customer->texts + CUSTOMER_ID_BYTES_MAX, currency.ptr, currency.len);
+    customer->in_credits = str_eq(currency, STR(WALLET_CREDITS));
     customer->grants_end = &customer->grants;
     customer->keys_end = &customer->keys;
     return customer;
@@ -47,7 +48,7 @@ void customer_free(struct customer *customer)
     while (customer->keys) {
         struct key *key = customer->keys;
         customer->keys = key->next;
-        free(key);
+        key_free(key);
     }
     counters_free(&customer->counters);
     free(customer->active);
@@ -96,15 +97,40 @@ struct waterfall_funds customer_funds(const struct customer *customer, int64_t o
 
 int64_t customer_window_room(const struct counter *counter, int64_t limit, bool ignore_holds)
 {
-    return minus(minus(limit, counter->used), ignore_holds ? 0 : counter->held);
+    int64_t const free = minus(minus(limit, counter->given), counter->used);
+    return minus(free, ignore_holds ? 0 : counter->held);
+}
+
+static int64_t beside_grants(const struct customer *customer)
+{
+    int64_t const unowed = minus(customer->overdraft.nano, customer->totals.nano[TOTAL_DEBT]);
+    return minus(unowed, customer->overdraft_held);
 }
 
 struct money customer_available(const struct customer *customer, int64_t now_us)
 {
-    int64_t available = minus(customer->overdraft.nano, customer->totals.nano[TOTAL_DEBT]);
-    available = minus(available, customer->overdraft_held);
+    int64_t available = beside_grants(customer);
     for (size_t i = 0; i < customer->active_count; i++)
         available = minus(available, -waterfall_free(customer->active[i], now_us));
+    return (struct money){available};
+}
+
+struct money customer_scoped(const struct customer *customer, int64_t now_us)
+{
+    int64_t scoped = 0;
+    for (size_t i = 0; i < customer->active_count; i++)
+        if (!str_empty(customer->active[i]->features))
+            scoped = minus(scoped, -waterfall_free(customer->active[i], now_us));
+    return (struct money){scoped};
+}
+
+struct money customer_available_for(const struct customer *customer, struct str feature,
+                                    int64_t now_us)
+{
+    int64_t available = beside_grants(customer);
+    for (size_t i = 0; i < customer->active_count; i++)
+        if (waterfall_is_for(customer->active[i], feature))
+            available = minus(available, -waterfall_free(customer->active[i], now_us));
     return (struct money){available};
 }
 
@@ -120,7 +146,8 @@ static struct str add_text(char **at, struct str text)
 
 struct grant *grant_new(struct customer *customer, const struct grant_row *row)
 {
-    size_t const bytes = row->category.len + row->source_type.len + 1 + row->source_id.len;
+    size_t const bytes =
+        row->category.len + row->source_type.len + 1 + row->source_id.len + row->features.len;
     struct grant *grant = calloc(1, sizeof *grant + bytes);
     if (!grant)
         return NULL;
@@ -132,6 +159,7 @@ struct grant *grant_new(struct customer *customer, const struct grant_row *row)
     grant->source_id = add_text(&at, row->source_id);
     grant->key = str_make(grant->texts, (size_t)(at - grant->texts));
     grant->category = add_text(&at, row->category);
+    grant->funds.features = add_text(&at, row->features);
     grant->status = row->status == GRANT_EXPIRED ? GRANT_EXPIRED : GRANT_ACTIVE;
     MUST(ulid_parse(row->id, &grant->funds.id));
     grant->funds.priority = row->priority;

@@ -38,11 +38,21 @@ bool customer_unlimited(const struct customer *customer)
     return atomic_load_explicit(&customer->unlimited, memory_order_relaxed);
 }
 
+bool customer_in_credits(const struct customer *customer)
+{
+    return atomic_load_explicit(&customer->in_credits, memory_order_acquire);
+}
+
+struct str customer_currency(const struct customer *customer)
+{
+    return customer_in_credits(customer) ? STR(WALLET_CREDITS) : customer->currency;
+}
+
 static struct customer_row row_of(const struct customer *customer)
 {
     return (struct customer_row){
         .id = customer->id,
-        .currency = customer->currency,
+        .currency = customer_currency(customer),
         .origin = customer->origin,
         .unlimited = customer->unlimited,
         .status = customer->status,
@@ -141,12 +151,46 @@ enum err book_customer_put(struct book *book, const struct customer_wanted *want
     else if (customer->origin != want->origin)
         err = fault_set(fault, ERR_CONFLICT, "the customer belongs to the %s",
                         customer->origin == ORIGIN_FILE ? "configuration file" : "management API");
-    else if (!str_eq(customer->currency, currency))
+    else if (!str_empty(want->currency) && !str_eq(customer_currency(customer), want->currency))
         err = fault_param(fault, ERR_CONFLICT, "currency", "a wallet never changes its currency");
     else if (!is_same(customer, want))
         err = change(book, customer, want, fault);
     pthread_mutex_unlock(&book->manage);
     return err;
+}
+
+static bool is_unused(const struct customer *customer)
+{
+    static const struct record_totals none;
+    return customer->grants == NULL && customer->meter.live == 0 &&
+           memcmp(&customer->totals, &none, sizeof none) == 0;
+}
+
+enum err customer_turn_to_credits(struct book *book, struct customer *customer, struct fault *fault)
+{
+    struct record_customer record = {.row = row_of(customer)};
+    unsigned char bytes[RECORD_SMALL_BYTES_MAX];
+    uint64_t lsn = 0;
+    enum err err = ERR_CONFLICT;
+    record.row.currency = STR(WALLET_CREDITS);
+    record.limits =
+        (struct limits_wanted){customer->limits.requests.limit, customer->limits.tokens.limit,
+                               customer->limits.concurrent_max};
+    size_t const len = record_customer_encode(&record, bytes, sizeof bytes);
+    MUST(len > 0);
+    pthread_mutex_lock(&customer->lock);
+    if (is_unused(customer))
+        err = journal_append(book->journal, RECORD_CUSTOMER, customer_now_us(book, customer),
+                             str_make((const char *)bytes, len), &lsn);
+    if (err == ERR_OK)
+        atomic_store_explicit(&customer->in_credits, true, memory_order_release);
+    pthread_mutex_unlock(&customer->lock);
+    if (err == ERR_CONFLICT)
+        return fault_param(fault, err, "credits", "the wallet is in %.*s, and in use",
+                           STR_ARG(customer->currency));
+    if (err != ERR_OK)
+        return fault_set(fault, ERR_LEDGER_UNAVAILABLE, "the journal took no CUSTOMER record");
+    return ERR_OK; /* the grant that follows is synced, and this is before it */
 }
 
 void book_customers(struct book *book, customer_row_visit *visit, void *owner)

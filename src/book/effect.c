@@ -1,5 +1,6 @@
 /* effect.c - see effect.h; small steps, each of which keeps the invariants of domain.md 5.5. */
 #include "book/effect.h"
+#include "book/counters.h"
 #include "book/customer_int.h"
 
 /* Amounts come from journals too: a sum that does not fit stays at the end of the range. */
@@ -17,6 +18,7 @@ static void set_limiters(struct customer *customer, struct key *key,
         [LIMITER_CUSTOMER_REQUESTS] = &customer->meter.requests,
         [LIMITER_KEY_TOKENS] = &key->meter.tokens,
         [LIMITER_CUSTOMER_TOKENS] = &customer->meter.tokens,
+        [LIMITER_CUSTOMER_THROTTLE] = &customer->meter.throttle,
     };
     for (unsigned i = 0; i < LIMITER_COUNT; i++)
         if (limiters->set & 1u << i)
@@ -60,6 +62,14 @@ static void meter_drop(struct meter *meter, int64_t tokens)
     MUST(meter->live > 0);
     meter->live--;
     meter->tokens_held = tokens < meter->tokens_held ? meter->tokens_held - tokens : 0;
+}
+
+void effect_rollover(const struct hold *hold, const struct record_rollover *rollover,
+                     int64_t now_us)
+{
+    const struct hold_window *line = rollover->said ? hold_line(hold, ROLE_ALLOWANCE) : NULL;
+    if (line != NULL)
+        counters_carry(&hold->customer->counters, line->counter, rollover, now_us);
 }
 
 void effect_reserve(struct hold *hold, const struct record_limiters *limiters)
@@ -119,7 +129,7 @@ bool effect_end_fits(const struct effect *effect)
             return false;
     }
     bool const charges = effect->type == RECORD_SETTLE;
-    return sum == effect->charged.nano && (charges || effect->cost.nano == 0);
+    return sum == effect->charged.nano && (charges || effect->charge.nano == 0);
 }
 
 static void drop_lines(struct hold *hold)
@@ -169,7 +179,7 @@ static void consume(struct effect *effect)
             plus(effect->windows[i].counter->used, effect->windows[i].used);
     totals[TOTAL_OVERAGE] = plus(totals[TOTAL_OVERAGE], effect->overage.nano);
     totals[TOTAL_DEBT] = plus(totals[TOTAL_DEBT], effect->debt.nano);
-    totals[TOTAL_SETTLED] = plus(totals[TOTAL_SETTLED], effect->cost.nano);
+    totals[TOTAL_SETTLED] = plus(totals[TOTAL_SETTLED], effect->charge.nano);
     totals[TOTAL_COVERED] = plus(totals[TOTAL_COVERED], effect->covered.nano);
 }
 

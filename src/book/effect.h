@@ -24,14 +24,19 @@ struct effect {
         struct counter *counter;
         int64_t used;
     } windows[RECORD_WINDOWS_MAX];
-    struct money cost, charged, covered, overage, debt; /* charged = sum of consumed */
-    struct record_limiters limiters;                    /* tokens */
+    struct money cost, charge; /* of the provider; of the customer: the sum of what follows */
+    struct money charged, covered, overage, debt; /* charged = sum of consumed */
+    struct money list; /* of what the customer's own provider key paid for; is in no sum */
+    struct record_limiters limiters; /* tokens */
 };
 
 /* Would the state stay valid? Live, a MUST; in replay, damage. `partly`: older records whose ends
  * the rows know already; grants may be short until those ends are replayed too. */
 bool effect_reserve_fits(const struct hold *hold, bool partly);
 void effect_reserve(struct hold *hold, const struct record_limiters *limiters);
+/* Beside effect_reserve: what its allowance's window has from the one before. */
+void effect_rollover(const struct hold *hold, const struct record_rollover *rollover,
+                     int64_t now_us);
 bool effect_end_fits(const struct effect *effect);
 void effect_end(struct effect *effect);
 /* A new grant, linked and active already, pays back `repaid` of the customer's debt. */

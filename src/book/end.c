@@ -1,10 +1,11 @@
 /* end.c - see end.h. */
 #include "book/end.h"
+#include "book/alerts.h"
 #include "book/customer_int.h"
 #include "book/hold.h"
 
 /* Parts of RECORD_END_BYTES_MAX that do not depend on lines. */
-enum { FIXED_BYTES = 640, GRANT_BYTES = 46, WINDOW_BYTES = 46 };
+enum { FIXED_BYTES = 656, GRANT_BYTES = 46, WINDOW_BYTES = 46 };
 _Static_assert(FIXED_BYTES + RECORD_GRANTS_MAX * GRANT_BYTES + RECORD_WINDOWS_MAX * WINDOW_BYTES ==
                    RECORD_END_BYTES_MAX,
                "the bound is made of these");
@@ -13,7 +14,7 @@ size_t end_bytes_max(const struct hold *hold)
 {
     size_t const grants = hold->grant_count + GRANTS_PER_HOLD_MAX;
     return FIXED_BYTES + grants * GRANT_BYTES + hold->window_count * WINDOW_BYTES +
-           hold->context.len;
+           hold->context.len + hold->alerts.len + ALERT_HEAD_BYTES_MAX;
 }
 
 static void settle_limiter(struct effect *effect, enum record_limiter limiter,
@@ -66,6 +67,8 @@ static void fill_lines(const struct effect *effect, struct record_end *record)
             .end_us = counter->end_us,
             .amount = effect->windows[i].used,
             .used = counter->used,
+            .number = (unsigned)i,
+            .carried = effect->hold->windows[i].role == ROLE_ALLOWANCE ? counter->carried : 0,
         };
     }
 }
@@ -75,7 +78,7 @@ uint64_t end_commit(struct book *book, struct effect *effect, const struct end_f
 {
     struct hold *hold = effect->hold;
     struct record_end record;
-    unsigned char bytes[RECORD_SETTLE_BYTES_MAX];
+    unsigned char bytes[RECORD_SETTLE_BYTES_MAX], alerts[ALERT_LINES_BYTES_MAX];
     uint64_t lsn = 0;
     MUST(effect_end_fits(effect));
     effect_end(effect);
@@ -87,7 +90,9 @@ uint64_t end_commit(struct book *book, struct effect *effect, const struct end_f
     record.totals = hold->customer->totals;
     record.price_version = hold->price.version;
     record.held = hold->cost;
+    record.charge = effect->charge;
     record.cost = effect->cost;
+    record.list = effect->list;
     record.charged = effect->charged;
     record.covered = effect->covered;
     record.overage = effect->overage;
@@ -100,6 +105,7 @@ uint64_t end_commit(struct book *book, struct effect *effect, const struct end_f
         record.usage = facts->usage;
     }
     fill_lines(effect, &record);
+    record.alerts = str_make((const char *)alerts, alerts_reached(effect, &record, now_us, alerts));
     size_t const len = record_end_encode(effect->type, &record, hold->context, bytes, sizeof bytes);
     MUST(len > 0 && len <= promised);
     journal_append_promised(book->journal, promised, (uint8_t)effect->type, now_us,

@@ -66,6 +66,9 @@ static enum err check_wanted(const struct grant_wanted *want, int64_t now_us, st
     if (want->category.len > NAME_BYTES_MAX)
         return fault_param(fault, ERR_FIELD_INVALID, "category", "at most %d bytes",
                            NAME_BYTES_MAX);
+    if (want->features.len > GRANT_FEATURES_BYTES_MAX)
+        return fault_param(fault, ERR_FIELD_INVALID, "features", "together at most %d bytes",
+                           GRANT_FEATURES_BYTES_MAX);
     if (want->effective_us < 0 || want->expires_us < 0 ||
         (want->expires_us > 0 && want->expires_us <= now_us) ||
         (want->expires_us > 0 && want->expires_us <= want->effective_us))
@@ -82,6 +85,7 @@ static struct grant_row row_of(const struct grant *grant, char id[ULID_TEXT_BYTE
         .category = grant->category,
         .source_type = grant->source_type,
         .source_id = grant->source_id,
+        .features = grant->funds.features,
         .amount = grant->amount,
         .remaining = {grant->funds.remaining},
         .priority = grant->funds.priority,
@@ -92,10 +96,11 @@ static struct grant_row row_of(const struct grant *grant, char id[ULID_TEXT_BYTE
     };
 }
 
-/* Debt is paid back before anything else can use the credit. */
+/* Debt is paid back before anything else can use the credit, but not by what was given for some
+ * features alone: nobody knows of which feature the debt is. */
 static struct money owed(const struct customer *customer, const struct grant *grant, int64_t now_us)
 {
-    if (grant->funds.effective_us > now_us)
+    if (grant->funds.effective_us > now_us || !str_empty(grant->funds.features))
         return (struct money){0};
     return money_min(grant->amount, (struct money){customer->totals.nano[TOTAL_DEBT]});
 }
@@ -138,6 +143,7 @@ static enum err add(struct book *book, struct customer *customer, const struct g
         .category = want->category,
         .source_type = want->source_type,
         .source_id = want->source_id,
+        .features = want->features,
         .amount = want->amount,
         .priority = want->priority,
         .effective_us = want->effective_us,
@@ -175,6 +181,18 @@ static struct grant *find_source(const struct book *book, const struct grant_wan
     return map_get(&book->sources, str_make(key, want->source_type.len + 1 + want->source_id.len));
 }
 
+/* Amounts of a wallet are all of one unit. */
+static enum err check_unit(struct book *book, struct customer *customer,
+                           const struct grant_wanted *want, struct fault *fault)
+{
+    bool const in_credits = atomic_load(&customer->in_credits);
+    if (in_credits == want->credits)
+        return ERR_OK;
+    if (in_credits)
+        return fault_param(fault, ERR_CONFLICT, "amount_usd", "the wallet is in credits");
+    return customer_turn_to_credits(book, customer, fault);
+}
+
 enum err book_grant(struct book *book, const struct grant_wanted *want, bool *existed,
                     struct fault *fault)
 {
@@ -192,6 +210,8 @@ enum err book_grant(struct book *book, const struct grant_wanted *want, bool *ex
     else if (grant)
         *existed = true;
     else
+        err = check_unit(book, customer, want, fault);
+    if (customer && !grant && err == ERR_OK)
         err = add(book, customer, want, &grant, fault);
     uint64_t const lsn = grant && err == ERR_OK ? grant->lsn : 0;
     pthread_mutex_unlock(&book->manage);
@@ -271,13 +291,15 @@ enum err book_balance(struct book *book, struct str customer_id, struct balance 
         return fault_param(fault, ERR_NOT_FOUND, "customer", "no such customer");
     pthread_mutex_lock(&customer->lock);
     const int64_t *totals = customer->totals.nano;
+    int64_t const now_us = customer_now_us(book, customer);
     *balance = (struct balance){
         .granted = {totals[TOTAL_GRANTED]},
         .consumed = {totals[TOTAL_CONSUMED]},
         .breakage = {totals[TOTAL_BREAKAGE]},
         .remaining = {totals[TOTAL_GRANTED] - totals[TOTAL_CONSUMED] - totals[TOTAL_BREAKAGE]},
         .held = {customer->grants_held},
-        .available = customer_available(customer, customer_now_us(book, customer)),
+        .available = customer_available(customer, now_us),
+        .scoped = customer_scoped(customer, now_us),
         .overage = {totals[TOTAL_OVERAGE]},
         .debt = {totals[TOTAL_DEBT]},
         .settled_cost = {totals[TOTAL_SETTLED]},

@@ -9,9 +9,9 @@
 
 enum { SECOND_US = 1000000, SWEEP_BATCH = 64 };
 
-struct hold *hold_new(struct str context)
+struct hold *hold_new(struct str context, struct str alerts)
 {
-    struct hold *hold = malloc(sizeof *hold + context.len);
+    struct hold *hold = malloc(sizeof *hold + context.len + alerts.len);
     if (!hold)
         return NULL;
     memset(hold, 0, offsetof(struct hold, price));
@@ -22,12 +22,27 @@ struct hold *hold_new(struct str context)
     hold->grant_count = hold->window_count = 0;
     hold->result = (struct settled){0};
     hold->overage = hold->overdraft = (struct money){0};
+    hold->tariff = (struct tariff){0};
+    hold->free = false;
     hold->overage_mode = OVERAGE_BLOCK;
     hold->allowance_limit = hold->overage_cap = 0;
     list_init(&hold->node);
     memcpy(hold->context_bytes, context.ptr, context.len);
     hold->context = str_make(hold->context_bytes, context.len);
+    hold->alerts = str_make(hold->context_bytes + context.len, alerts.len);
+    if (alerts.len > 0)
+        memcpy(hold->context_bytes + context.len, alerts.ptr, alerts.len);
     return hold;
+}
+
+enum err hold_charge(const struct hold *hold, const struct usage *usage, struct money *cost,
+                     struct money *charge)
+{
+    enum err const err = price_cost(&hold->price, usage, cost);
+    *charge = *cost;
+    if (err != ERR_OK || !tariff_is_set(&hold->tariff))
+        return err;
+    return tariff_charge(&hold->tariff, *cost, usage_total(usage), charge);
 }
 
 void hold_unref(struct hold *hold)

@@ -10,7 +10,7 @@ enum hold_state { HOLD_HELD, HOLD_SETTLED, HOLD_RELEASED, HOLD_EXPIRED, HOLD_FOR
 struct hold {
     _Atomic int references; /* the caller's and the list's */
     enum hold_state state;
-    bool dispatched, unlimited;
+    bool dispatched, unlimited, own_key; /* own_key: limits count, nothing is charged */
     struct customer *customer;
     struct key *key;
     struct ulid id;
@@ -19,8 +19,10 @@ struct hold {
     int64_t orphan_input, output_tokens, deadline_us, forget_us;
     int64_t tokens;    /* taken from the token limiters in `limiters` */
     unsigned limiters; /* bits of enum record_limiter */
-    struct money cost, overage, overdraft;
-    size_t promised; /* room kept in the journal for the end */
+    struct tariff tariff;
+    bool free;                             /* the plan pays for all of it, whatever it comes to */
+    struct money cost, overage, overdraft; /* cost: what the estimate is charged */
+    size_t promised;                       /* room kept in the journal for the end */
     size_t grant_count, window_count;
     struct hold_grant {
         struct grant *grant;
@@ -39,12 +41,17 @@ struct hold {
     struct list node; /* of a shard's wheel, or of its expired ones */
     unsigned shard;
     struct str context; /* as record_context_encode made it */
+    struct str alerts;  /* as alert_lines_begin made them */
     char context_bytes[];
 };
 
-/* With one reference, in no list; a copy of the context inside. NULL: memory is short. */
-struct hold *hold_new(struct str context);
+/* With one reference, in no list; copies of both inside. NULL: memory is short. */
+struct hold *hold_new(struct str context, struct str alerts);
 void hold_unref(struct hold *hold);
+/* What usage is charged; *cost is what the provider asks for it. ERR_PRICE_UNKNOWN,
+ * ERR_FIELD_INVALID. */
+NODISCARD enum err hold_charge(const struct hold *hold, const struct usage *usage,
+                               struct money *cost, struct money *charge);
 /* Into the wheel of this thread's shard (takes a reference); counts a reserve. */
 void hold_enlist(struct book *book, struct hold *hold);
 /* Its line of that role; NULL: it has none. */

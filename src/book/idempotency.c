@@ -5,6 +5,7 @@
  */
 #include "book/idempotency.h"
 #include "base/arena.h"
+#include "book/claim.h"
 #include <stdlib.h>
 
 enum { SHARDS = 16, SWEEP_STEPS = 256 };
@@ -231,21 +232,21 @@ static void keep(struct shard *shard, struct entry *entry, const struct idempote
 }
 
 /* The answer is the client's already: what the journal cannot take is lost by a restart only. */
-static void write_down(struct book *book, const struct idempotency_row *row)
+static enum err write_down(struct book *book, const struct idempotency_row *row)
 {
     size_t const texts = row->content_type.len + row->headers.len + row->body.len;
     size_t const room = texts + IDEMPOTENCY_RECORD_FIXED_BYTES;
     unsigned char *bytes = malloc(room);
     if (!bytes)
-        return;
+        return ERR_NO_MEMORY;
     uint64_t lsn;
     size_t const len = record_idempotency_encode(row, bytes, room);
     MUST(len > 0);
     enum err const err =
         journal_append(book->journal, RECORD_IDEMPOTENCY, clock_wall_us(book->clock),
                        str_make((const char *)bytes, len), &lsn);
-    (void)err;
     free(bytes);
+    return err;
 }
 
 void book_idempotency_finish(struct book *book, const struct customer *customer,
@@ -256,7 +257,7 @@ void book_idempotency_finish(struct book *book, const struct customer *customer,
     struct entry_key const key = key_of(customer, key_hash);
     bool const too_large = bytes_of(answer) > IDEMPOTENCY_BODY_BYTES_MAX;
     struct idempotency_row row = {
-        .customer_id = customer->id,
+        .customer_id = customer ? customer->id : STR(""),
         .status = answer->status,
         .content_type = answer->content_type,
         .headers = answer->headers,
@@ -276,8 +277,8 @@ void book_idempotency_finish(struct book *book, const struct customer *customer,
             keep(shard, entry, answer);
     }
     pthread_mutex_unlock(&shard->lock);
-    if (known && !too_large)
-        write_down(book, &row);
+    enum err const ignored = known && !too_large ? write_down(book, &row) : ERR_OK;
+    (void)ignored;
 }
 
 void book_idempotency_abandon(struct book *book, const struct customer *customer,
@@ -308,6 +309,85 @@ void idempotency_sweep(struct book *book)
     }
 }
 
+/* --- claims: keys of no customer ----------------------------------------------------------- */
+/* Under the shard's lock. NULL: it cannot be remembered, so it is not started. */
+static struct entry *claim_entry(struct shard *shard, const struct entry_key *key,
+                                 const unsigned char fingerprint[32], int64_t now_us,
+                                 struct claim *claim)
+{
+    struct entry *entry = find(shard, key, now_us);
+    claim->state = IDEMPOTENCY_IN_FLIGHT;
+    if (!entry) {
+        entry = add(shard, key, now_us);
+        if (!entry)
+            return NULL;
+        memcpy(entry->fingerprint, fingerprint, sizeof entry->fingerprint);
+        entry->has_fingerprint = true;
+        claim->state = IDEMPOTENCY_NEW;
+    } else if (memcmp(entry->fingerprint, fingerprint, sizeof entry->fingerprint) != 0) {
+        claim->state = IDEMPOTENCY_MISMATCH;
+    } else if (entry->state == IDEMPOTENCY_LOST) {
+        entry->state = IDEMPOTENCY_IN_FLIGHT;
+        claim->state = IDEMPOTENCY_NEW;
+        claim->again = true;
+    }
+    claim->begun_us = entry->created_us;
+    return entry;
+}
+
+enum err book_claim(struct book *book, const unsigned char key_hash[32],
+                    const unsigned char fingerprint[32], struct arena *arena, struct claim *claim)
+{
+    struct shard *shard = shard_of(book, key_hash);
+    struct entry_key const key = key_of(NULL, key_hash);
+    *claim = (struct claim){0};
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = claim_entry(shard, &key, fingerprint, clock_wall_us(book->clock), claim);
+    if (entry && (entry->state == IDEMPOTENCY_DONE || entry->state == IDEMPOTENCY_STORED) &&
+        claim->state != IDEMPOTENCY_MISMATCH)
+        claim->state = give(entry, arena, &claim->answer);
+    pthread_mutex_unlock(&shard->lock);
+    if (!entry)
+        return ERR_NO_MEMORY;
+    if (claim->state != IDEMPOTENCY_NEW || claim->again)
+        return ERR_OK;
+    struct idempotency_row row = {.created_us = claim->begun_us,
+                                  .expires_us = claim->begun_us + kept_us};
+    memcpy(row.key_hash, key_hash, sizeof row.key_hash);
+    memcpy(row.fingerprint, fingerprint, sizeof row.fingerprint);
+    enum err const err = write_down(book, &row);
+    if (err != ERR_OK)
+        book_idempotency_abandon(book, NULL, key_hash);
+    return err;
+}
+
+void book_claim_finish(struct book *book, const unsigned char key_hash[32],
+                       const struct idempotency_answer *answer)
+{
+    book_idempotency_finish(book, NULL, key_hash, answer);
+}
+
+void book_claim_drop(struct book *book, const unsigned char key_hash[32])
+{
+    int64_t const now_us = clock_wall_us(book->clock);
+    struct idempotency_row row = {.created_us = now_us, .expires_us = now_us};
+    memcpy(row.key_hash, key_hash, sizeof row.key_hash);
+    book_idempotency_abandon(book, NULL, key_hash);
+    enum err const ignored = write_down(book, &row); /* unwritten: a restart asks to repeat it */
+    (void)ignored;
+}
+
+void book_claim_leave(struct book *book, const unsigned char key_hash[32])
+{
+    struct shard *shard = shard_of(book, key_hash);
+    struct entry_key const key = key_of(NULL, key_hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = map_get(&shard->entries, key_text(&key));
+    if (entry && entry->state == IDEMPOTENCY_IN_FLIGHT)
+        entry->state = IDEMPOTENCY_LOST;
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* --- replay, one thread -------------------------------------------------------------------- */
 enum err idempotency_replay_begun(struct book *book, const struct customer *customer,
                                   const unsigned char key_hash[32], int64_t at_us)
@@ -331,13 +411,18 @@ enum err idempotency_replay_row(struct book *book, const struct customer *custom
     struct shard *shard = shard_of(book, row->key_hash);
     struct entry_key const key = key_of(customer, row->key_hash);
     struct entry *entry = map_get(&shard->entries, key_text(&key));
+    if (row->expires_us <= row->created_us) { /* a claim that was dropped */
+        if (entry)
+            drop(shard, entry);
+        return ERR_OK;
+    }
     if (!entry)
         entry = add(shard, &key, row->created_us);
     if (!entry)
         return ERR_NO_MEMORY;
     drop_answer(shard, entry);
     entry->created_us = row->created_us;
-    entry->has_fingerprint = row->status > 0;
+    entry->has_fingerprint = row->status > 0 || !customer; /* claims know it from the start */
     memcpy(entry->fingerprint, row->fingerprint, sizeof entry->fingerprint);
     entry->state = row->status > 0 ? IDEMPOTENCY_STORED : IDEMPOTENCY_IN_FLIGHT;
     struct idempotency_answer const answer = {row->status, row->content_type, row->headers,

@@ -21,7 +21,17 @@ struct key *key_new(struct customer *customer, const struct key_row *row)
     key->status = row->status;
     key->expires_us = row->expires_us;
     key->limits = limits_of(row->requests_per_minute, row->tokens_per_minute, row->concurrent_max);
-    memcpy(key->hash, row->hash, sizeof key->hash);
+    memcpy(key->secret.hash, row->hash, sizeof key->secret.hash);
+    key->secret.key = key;
+    key->newest = &key->secret;
+    if (row->old_until_us > 0) {
+        key->secret.older = key_secret_new(key, row->old_hash);
+        if (!key->secret.older) {
+            free(key);
+            return NULL;
+        }
+        key->secret.older->until_us = row->old_until_us;
+    }
     if (row->name.len > 0)
         memcpy(key->texts, row->name.ptr, row->name.len);
     if (row->prefix.len > 0)
@@ -33,6 +43,42 @@ struct key *key_new(struct customer *customer, const struct key_row *row)
     return key;
 }
 
+void key_free(struct key *key)
+{
+    if (!key)
+        return;
+    for (struct key_secret *it = key->newest, *older; it; it = older) {
+        older = it->older;
+        if (it != &key->secret)
+            free(it);
+    }
+    free(key);
+}
+
+struct key_secret *key_secret_new(struct key *key, const unsigned char hash[KEY_HASH_BYTES])
+{
+    struct key_secret *secret = calloc(1, sizeof *secret);
+    if (!secret)
+        return NULL;
+    secret->key = key;
+    memcpy(secret->hash, hash, sizeof secret->hash);
+    return secret;
+}
+
+void key_secret_replace(struct key *key, struct key_secret *secret, struct str prefix,
+                        int64_t until_us)
+{
+    struct key_secret *before = key->newest;
+    MUST(prefix.len <= sizeof key->texts - KEY_NAME_BYTES_MAX);
+    if (before->older) /* at most two are good at a time */
+        atomic_store_explicit(&before->older->until_us, 1, memory_order_release);
+    atomic_store_explicit(&before->until_us, until_us, memory_order_release);
+    secret->older = before;
+    key->newest = secret;
+    memcpy(key->texts + KEY_NAME_BYTES_MAX, prefix.ptr, prefix.len);
+    key->prefix.len = prefix.len;
+}
+
 struct key *customer_key(const struct customer *customer, struct ulid id)
 {
     for (struct key *key = customer->keys; key; key = key->next)
@@ -41,7 +87,7 @@ struct key *customer_key(const struct customer *customer, struct ulid id)
     return NULL;
 }
 
-static struct key_row row_of(const struct key *key)
+struct key_row key_row_of(const struct key *key)
 {
     struct key_row row = {
         .id = key_id(key),
@@ -56,12 +102,16 @@ static struct key_row row_of(const struct key *key)
         .tokens_per_minute = key->limits.tokens.limit,
         .concurrent_max = key->limits.concurrent_max,
     };
-    memcpy(row.hash, key->hash, sizeof row.hash);
+    memcpy(row.hash, key->newest->hash, sizeof row.hash);
+    const struct key_secret *older = key->newest->older;
+    row.old_until_us = older ? older->until_us : 0;
+    if (row.old_until_us > 0)
+        memcpy(row.old_hash, older->hash, sizeof row.old_hash);
     return row;
 }
 
-static enum err append_row(struct book *book, struct customer *customer, const struct key_row *row,
-                           uint64_t *lsn)
+enum err key_append(struct book *book, struct customer *customer, const struct key_row *row,
+                    uint64_t *lsn)
 {
     unsigned char bytes[RECORD_SMALL_BYTES_MAX];
     size_t const len = record_key_encode(row, bytes, sizeof bytes);
@@ -77,7 +127,7 @@ static enum err change(struct book *book, struct key *key, const struct key_row 
 {
     uint64_t lsn = 0;
     pthread_mutex_lock(&key->customer->lock);
-    enum err const err = append_row(book, key->customer, row, &lsn);
+    enum err const err = key_append(book, key->customer, row, &lsn);
     if (err == ERR_OK) {
         key->limits =
             limits_of(row->requests_per_minute, row->tokens_per_minute, row->concurrent_max);
@@ -107,7 +157,7 @@ static enum err check_wanted(const struct key_wanted *want, struct fault *fault)
     return ERR_OK;
 }
 
-static struct str fresh_secret(struct arena *arena)
+struct str key_fresh_secret(struct arena *arena)
 {
     static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
     unsigned char random[FRESH_RANDOM_CHARS];
@@ -135,7 +185,7 @@ static bool name_is_taken(const struct customer *customer, struct str name)
 static enum err update(struct book *book, struct key *key, const struct key_wanted *want,
                        struct fault *fault)
 {
-    struct key_row row = row_of(key);
+    struct key_row row = key_row_of(key);
     if (!str_eq(key->customer->id, want->customer_id))
         return fault_set(fault, ERR_CONFLICT, "another customer has this secret");
     if (key->origin != want->origin)
@@ -157,7 +207,7 @@ static enum err update(struct book *book, struct key *key, const struct key_want
 }
 
 /* The part of a secret that lists show: never more than a quarter of it. */
-static struct str shown(struct str secret)
+struct str key_shown(struct str secret)
 {
     size_t const part = secret.len / PREFIX_SHOWN_PART;
     return str_make(secret.ptr, part < PREFIX_SHOWN_MAX ? part : PREFIX_SHOWN_MAX);
@@ -170,7 +220,7 @@ static enum err add(struct book *book, struct customer *customer, const struct k
         .id = str_make(made->id, ULID_TEXT_BYTES),
         .customer_id = customer->id,
         .name = want->name,
-        .prefix = shown(secret),
+        .prefix = key_shown(secret),
         .origin = want->origin,
         .status = KEY_ACTIVE,
         .created_us = clock_wall_us(book->clock),
@@ -192,7 +242,7 @@ static enum err add(struct book *book, struct customer *customer, const struct k
     /* Not yet findable: nobody can use it before it is on disk. */
     enum err const err = change(book, key, &row, fault);
     if (err != ERR_OK || book_add_key(book, key) != ERR_OK) {
-        free(key);
+        key_free(key);
         return err != ERR_OK ? err : fault_set(fault, ERR_NO_MEMORY, "a key");
     }
     LOG(key_created, field_str("customer", customer->id), field_str("key", row.id));
@@ -207,7 +257,7 @@ enum err book_key_create(struct book *book, const struct key_wanted *want, struc
         return err;
     *made = (struct key_made){.secret = want->secret};
     if (str_empty(want->secret))
-        made->secret = fresh_secret(arena);
+        made->secret = key_fresh_secret(arena);
     else
         made->secret = arena_copy(arena, want->secret);
     if (!made->secret.ptr)
@@ -231,7 +281,7 @@ enum err book_key_create(struct book *book, const struct key_wanted *want, struc
     return err;
 }
 
-static struct key *find_named(const struct customer *customer, struct str id_or_name)
+struct key *customer_key_named(const struct customer *customer, struct str id_or_name)
 {
     struct key *named = NULL;
     for (struct key *key = customer->keys; key; key = key->next) {
@@ -250,13 +300,13 @@ enum err book_key_revoke(struct book *book, struct str customer_id, struct str i
     enum err err = ERR_OK;
     pthread_mutex_lock(&book->manage);
     struct customer *customer = book_find_customer(book, customer_id);
-    struct key *key = customer ? find_named(customer, id_or_name) : NULL;
+    struct key *key = customer ? customer_key_named(customer, id_or_name) : NULL;
     if (!key) {
         err = fault_set(fault, ERR_NOT_FOUND, "no such key");
     } else if (key->status == KEY_ACTIVE || key->unwritten) {
         /* Refused from now on, even when the journal cannot take it: then try again. */
         atomic_store_explicit(&key->status, KEY_REVOKED, memory_order_release);
-        struct key_row const row = row_of(key);
+        struct key_row const row = key_row_of(key);
         err = change(book, key, &row, fault);
         key->unwritten = err != ERR_OK;
         if (err == ERR_OK)
@@ -271,7 +321,7 @@ void book_keys(struct book *book, struct str customer_id, key_row_visit *visit, 
     pthread_mutex_lock(&book->manage);
     const struct customer *customer = book_find_customer(book, customer_id);
     for (const struct key *key = customer ? customer->keys : NULL; key; key = key->next) {
-        struct key_row const row = row_of(key);
+        struct key_row const row = key_row_of(key);
         if (!visit(owner, &row))
             break;
     }

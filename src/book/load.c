@@ -86,7 +86,8 @@ static bool grant_can_be(const struct grant_row *row)
     return row->amount.nano > 0 && row->remaining.nano >= 0 &&
            row->remaining.nano <= row->amount.nano && row->expires_us >= 0 &&
            is_name(row->category, NAME_BYTES_MAX) && is_name(row->source_type, NAME_BYTES_MAX) &&
-           is_name(row->source_id, NAME_BYTES_MAX);
+           is_name(row->source_id, NAME_BYTES_MAX) &&
+           is_name(row->features, GRANT_FEATURES_BYTES_MAX);
 }
 
 enum err replay_grant(struct book *book, const struct grant_row *row, struct grant **made,
@@ -132,17 +133,22 @@ static enum err load_limiter(struct customer *customer, const struct record_coun
         return ERR_CORRUPT;
     struct meter *meter = of_key ? &key->meter : &customer->meter;
     bool const requests = limiter == LIMITER_KEY_REQUESTS || limiter == LIMITER_CUSTOMER_REQUESTS;
-    *(requests ? &meter->requests : &meter->tokens) = (struct gcra){tat};
+    if (limiter == LIMITER_CUSTOMER_THROTTLE)
+        meter->throttle = (struct gcra){tat};
+    else
+        *(requests ? &meter->requests : &meter->tokens) = (struct gcra){tat};
     return ERR_OK;
 }
 
-static enum err load_window(struct customer *customer, const struct record_window_line *line,
-                            int64_t used)
+static enum err load_window(struct customer *customer, const struct record_counter *row,
+                            int64_t value)
 {
-    struct counter *counter = counters_get(&customer->counters, line);
+    struct counter *counter = counters_get(&customer->counters, &row->window);
     if (!counter)
         return ERR_NO_MEMORY;
-    counter->used = used;
+    *(row->kind == COUNTER_CARRIED    ? &counter->carried
+      : row->kind == COUNTER_INCLUDED ? &counter->included
+                                      : &counter->used) = value;
     return ERR_OK;
 }
 
@@ -155,8 +161,10 @@ enum err book_load_counter(struct book *book, const struct counter_row *row, str
     enum err err = ERR_OK;
     if (counter.kind == COUNTER_LIMITER)
         err = load_limiter(customer, &counter, row->value);
-    else if (counter.kind == COUNTER_WINDOW)
-        err = load_window(customer, &counter.window, row->value);
+    else if (counter.kind == COUNTER_LOW_TOLD)
+        customer->low_told = row->value;
+    else if (counter.kind != COUNTER_TOTAL)
+        err = load_window(customer, &counter, row->value);
     else if (counter.total != TOTAL_GRANTED) /* the grants say that */
         customer->totals.nano[counter.total] = row->value;
     return err == ERR_OK ? ERR_OK : fault_set(fault, err, "counter %.*s", STR_ARG(row->name));
@@ -174,7 +182,8 @@ enum err book_load_idempotency(struct book *book, const struct idempotency_row *
                                struct fault *fault)
 {
     const struct customer *customer = book_find_customer(book, row->customer_id);
-    if (!customer || row->status < 0)
+    bool const claimed = row->customer_id.len == 0; /* claim.h */
+    if ((!customer && !claimed) || row->status < 0)
         return replay_corrupt(fault, "an idempotency key of nobody", row->customer_id);
     enum err const err = idempotency_replay_row(book, customer, row);
     return err == ERR_OK ? ERR_OK : fault_set(fault, err, "an idempotency key");

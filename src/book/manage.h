@@ -15,7 +15,7 @@ struct customer_wanted {
     enum row_origin origin;
     bool unlimited;
     enum customer_status status;
-    struct str currency; /* empty: USD */
+    struct str currency; /* empty: USD, or what it is; "credits": of a unit that its plan names */
     struct money overdraft;
     struct limits_wanted limits; /* shared by all keys of the customer */
 };
@@ -23,6 +23,10 @@ struct customer_wanted {
  * (or the other way round). */
 NODISCARD enum err book_customer_put(struct book *book, const struct customer_wanted *want,
                                      struct fault *fault);
+/* What its amounts are: a currency ("USD"), or WALLET_CREDITS. */
+#define WALLET_CREDITS "credits"
+struct str customer_currency(const struct customer *customer);
+bool customer_in_credits(const struct customer *customer);
 /* NULL when unknown. */
 const struct customer *book_customer(struct book *book, struct str id);
 
@@ -55,10 +59,13 @@ enum grant_status { GRANT_ACTIVE, GRANT_EXPIRED };
 struct grant_wanted {
     struct str customer_id, category; /* "paid", "promo", "included", "bonus", "adjustment" */
     struct money amount;              /* > 0 */
+    struct str features;              /* "chat reports": for calls of these alone; empty: for all */
+    bool credits; /* the amount is in credits; a wallet that was never used turns to them */
     int64_t priority, effective_us, expires_us; /* 0: now; 0: never */
     struct str source_type, source_id;          /* unique together: the same grant is given once */
 };
-/* Durable before it returns. *existed: it was given before; nothing changed. */
+/* Durable before it returns. *existed: it was given before; nothing changed. ERR_CONFLICT: the
+ * wallet is in another unit, and in use. */
 NODISCARD enum err book_grant(struct book *book, const struct grant_wanted *want, bool *existed,
                               struct fault *fault);
 /* Expires grants whose time is over (breakage); call every second or so. */
@@ -67,6 +74,7 @@ size_t book_expire_grants(struct book *book);
 struct balance {
     struct money granted, consumed, breakage; /* granted = remaining + consumed + breakage */
     struct money remaining, held, available; /* available = remaining - held (+ overdraft) - debt */
+    struct money scoped; /* part of available that is for calls of some features alone */
     struct money overage, debt, settled_cost, covered;
     int64_t holds; /* live ones */
 };
@@ -74,6 +82,10 @@ NODISCARD enum err book_balance(struct book *book, struct str customer_id, struc
                                 struct fault *fault);
 typedef bool grant_row_visit(void *owner, const struct grant_row *row);
 void book_grants(struct book *book, struct str customer_id, grant_row_visit *visit, void *owner);
+
+/* Durable before it returns: the row of this alert is marked by the projector. */
+NODISCARD enum err book_alert_seen(struct book *book, int64_t alert, struct str by,
+                                   struct fault *fault);
 
 /* The limits and their state of one key, without taking anything (GET /v1/me/usage). */
 void book_limits(struct book *book, const struct key *key, struct admission *admission);

@@ -23,6 +23,14 @@ struct object_kind_row {
     bool owned;       /* belongs to a customer: "customer" is one of its members */
 };
 const struct object_kind_row *object_kind_row(enum object_kind kind);
+/* Nobody sees its documents; the audit trail has none of their text. */
+bool object_kind_secret(struct str name);
+/* Only its own operations write it: files, exports and bulk work do not. */
+static inline bool object_kind_private(enum object_kind kind)
+{
+    const char *path = object_kind_row(kind)->path;
+    return path[0] == '/' || path[0] == '\0';
+}
 
 struct object {
     enum object_kind kind;

@@ -42,6 +42,12 @@ bool object_kind_parse(struct str name, enum object_kind *kind)
     return false;
 }
 
+bool object_kind_secret(struct str name)
+{
+    enum object_kind kind;
+    return object_kind_parse(name, &kind) && object_kind_row(kind)->path[0] == '\0';
+}
+
 /* --- nodes --------------------------------------------------------------------------------- */
 static struct str copy_text(char **at, struct str text)
 {

@@ -31,6 +31,7 @@ struct projector {
     pthread_cond_t wake, done; /* somebody wants it now; a batch has ended */
     uint64_t flush_lsn;
     bool stopping;
+    const struct project_listener *_Atomic listener;
 
     _Atomic uint64_t applied_lsn, batches, rows, failures;
     _Atomic bool healthy;
@@ -114,6 +115,12 @@ static enum err tracking_load(struct projector *projector, struct fault *fault)
 
 /* --- one batch --- */
 
+static const struct project_listener *listener_of(const struct projector *projector)
+{
+    const struct project_listener *listener = projector->listener;
+    return listener != NULL && listener->wants(listener->owner) ? listener : NULL;
+}
+
 static enum err batch_write(struct projector *projector, struct batch *batch)
 {
     struct store *store = projector->store;
@@ -157,6 +164,9 @@ static enum err batch_run(struct projector *projector, struct batch *batch)
         store->ops->rollback(store);
         projector->stale = true;
     }
+    if (batch->listener != NULL)
+        (err == ERR_OK ? batch->listener->committed
+                       : batch->listener->rolled_back)(batch->listener->owner);
     batch_sums_clear(&projector->sums);
     return err;
 }
@@ -172,6 +182,7 @@ static bool batches_run(struct projector *projector)
             .store = projector->store,
             .holds = &projector->holds,
             .sums = &projector->sums,
+            .listener = listener_of(projector),
             .until = until,
             .fault = &fault,
         };
@@ -322,6 +333,11 @@ bool projector_flush(struct projector *projector, int timeout_ms)
     bool const there = projector->applied_lsn >= target;
     pthread_mutex_unlock(&projector->mutex);
     return there;
+}
+
+void projector_listen(struct projector *projector, const struct project_listener *listener)
+{
+    projector->listener = listener;
 }
 
 void projector_figures(const struct projector *projector, struct projector_figures *figures)

@@ -1,7 +1,9 @@
 /* project_rows.c - a record of the journal becomes rows, or adds to the sums of its batch. */
 #include "base/must.h"
 #include "book/customer_int.h"
+#include "book/project_alerts.h"
 #include "book/project_int.h"
+#include "book/record_basis.h"
 #include "book/record_object.h"
 #include <sched.h>
 
@@ -27,6 +29,12 @@ static struct str ulid_view(struct ulid id, char text[ULID_TEXT_BYTES])
 
 /* --- people and credit --- */
 
+static void account_told(struct batch *batch, struct str kind, struct str id, struct str customer)
+{
+    if (batch->listener != NULL)
+        batch->listener->account(batch->listener->owner, kind, id, customer);
+}
+
 static enum err take_customer(struct batch *batch, const struct journal_record *record)
 {
     struct record_customer change;
@@ -35,6 +43,7 @@ static enum err take_customer(struct batch *batch, const struct journal_record *
     change.row.requests_per_minute = change.limits.requests_per_minute;
     change.row.tokens_per_minute = change.limits.tokens_per_minute;
     change.row.concurrent_max = change.limits.concurrent_max;
+    account_told(batch, STR("customer"), change.row.id, change.row.id);
     return batch->store->ops->customer_put(batch->store, &change.row, batch->fault);
 }
 
@@ -43,13 +52,14 @@ static enum err take_key(struct batch *batch, const struct journal_record *recor
     struct key_row row;
     if (!record_key_decode(record->payload, &row))
         return unreadable(batch, record);
+    account_told(batch, STR("key"), row.id, row.customer_id);
     return batch->store->ops->key_put(batch->store, &row, batch->fault);
 }
 
 static struct str currency_of(struct batch *batch, struct str customer_id)
 {
     const struct customer *customer = book_find_customer(batch->book, customer_id);
-    return customer != NULL ? customer->currency : STR("USD");
+    return customer != NULL ? customer_currency(customer) : STR("USD");
 }
 
 /* The newest totals of a customer, as far as this record may have changed them. */
@@ -98,6 +108,7 @@ static enum err take_grant(struct batch *batch, const struct journal_record *rec
         .entry_count = count,
         .entries = entries,
     };
+    account_told(batch, STR("grant"), row->id, row->customer_id);
     enum err err = batch->store->ops->grant_put(batch->store, row, batch->fault);
     if (err == ERR_OK)
         err = batch->store->ops->ledger_add(batch->store, &txn, batch->fault);
@@ -144,6 +155,19 @@ static enum err take_grant_expire(struct batch *batch, const struct journal_reco
 
 /* --- holds --- */
 
+static enum err take_rollover(struct batch *batch, const struct journal_record *record)
+{
+    struct record_reserve reserve;
+    uint32_t number;
+    if (!record_reserve_decode(record->payload, &reserve))
+        return unreadable(batch, record);
+    enum err err = sums_customer(batch->sums, batch->book, reserve.customer_id, &number);
+    for (size_t i = 0; err == ERR_OK && i < reserve.window_count; i++)
+        if (reserve.windows[i].role == ROLE_ALLOWANCE)
+            err = sums_window(batch->sums, number, &reserve.windows[i], &reserve.rollover);
+    return explained(batch, err);
+}
+
 static enum err take_reserve(struct batch *batch, const struct journal_record *record)
 {
     struct record_reserve reserve;
@@ -157,6 +181,8 @@ static enum err take_reserve(struct batch *batch, const struct journal_record *r
         if (err == ERR_OK)
             err = sums_limiters(batch->sums, number, reserve.key, &reserve.limiters);
     }
+    if (err == ERR_OK && reserve.rollover.said)
+        return take_rollover(batch, record);
     return explained(batch, err);
 }
 
@@ -183,6 +209,7 @@ static enum err bucket_take(struct batch *batch, const struct usage_row *row, st
         .latency_us = latency_us > 0 ? latency_us : 0,
         .cost = row->cost,
         .charged = row->charged,
+        .charge = usage_row_charge(row),
     };
     memcpy(bucket.tokens, row->usage.tokens, sizeof bucket.tokens);
     return sums_bucket(batch->sums, &bucket, key);
@@ -192,6 +219,7 @@ static enum err usage_take(struct batch *batch, const struct journal_record *rec
                            const struct record_end *end, int64_t txn)
 {
     char hold[ULID_TEXT_BYTES], key[ULID_TEXT_BYTES];
+    unsigned char decision[DECISION_BYTES_MAX];
     const struct call_context *context = &end->context;
     struct usage_row const row = {
         .lsn = record->lsn,
@@ -210,6 +238,7 @@ static enum err usage_take(struct batch *batch, const struct journal_record *rec
         .upstream_model = context->upstream_model,
         .outcome = end->outcome,
         .stream = context->stream,
+        .own_key = context->own_key,
         .late = end->late,
         .http_status = end->http_status,
         .attempts = end->attempts,
@@ -221,12 +250,16 @@ static enum err usage_take(struct batch *batch, const struct journal_record *rec
         .overage = end->overage,
         .debt = end->debt,
         .held = end->held,
+        .list = end->list,
         .started_us = context->started_us,
         .first_byte_us = end->first_byte_us,
         .finished_us = record->at_us,
         .ledger_txn = txn,
+        .decision = str_make((const char *)decision, decision_encode(end, decision)),
     };
     batch->rows++;
+    if (batch->listener != NULL)
+        batch->listener->usage(batch->listener->owner, &row);
     enum err const err = batch->store->ops->usage_add(batch->store, &row, batch->fault);
     return err != ERR_OK ? err : explained(batch, bucket_take(batch, &row, end->key));
 }
@@ -263,7 +296,7 @@ static enum err end_sums(struct batch *batch, const struct record_end *end, uint
     if (err == ERR_OK)
         err = sums_end(batch->sums, customer, end);
     for (size_t i = 0; i < end->window_count && err == ERR_OK; i++)
-        err = sums_window(batch->sums, customer, &end->windows[i]);
+        err = sums_window(batch->sums, customer, &end->windows[i], NULL);
     return err;
 }
 
@@ -289,6 +322,8 @@ static enum err take_end(struct batch *batch, const struct journal_record *recor
     }
     if (err == ERR_OK && record->type != RECORD_EXPIRE)
         err = usage_take(batch, record, &end, pays ? txn : 0);
+    if (err == ERR_OK)
+        err = alerts_write(batch, record, &end);
     if (err == ERR_OK && record->type == RECORD_SETTLE && end.context.idempotency != NULL)
         err = idempotency_begun(batch, &end, record->at_us);
     return err;
@@ -318,6 +353,10 @@ static enum err object_take(struct batch *batch, const struct record_object_chan
         .updated_us = at_us,
         .text = change->after,
     };
+    struct object_row told = row;
+    told.version = change->deleted ? 0 : row.version;
+    if (batch->listener != NULL)
+        batch->listener->document(batch->listener->owner, &told);
     return change->deleted ? store->ops->object_delete(store, row.kind, row.id, batch->fault)
                            : store->ops->object_put(store, &row, batch->fault);
 }
@@ -339,6 +378,31 @@ static enum err take_object(struct batch *batch, const struct journal_record *re
     return err;
 }
 
+static enum err take_alert_seen(struct batch *batch, const struct journal_record *record)
+{
+    struct record_alert_seen seen;
+    if (!record_alert_seen_decode(record->payload, &seen))
+        return unreadable(batch, record);
+    return batch->store->ops->alert_seen(batch->store, seen.alert, record->at_us, seen.by,
+                                         batch->fault);
+}
+
+static enum err take_basis(struct batch *batch, const struct journal_record *record)
+{
+    struct record_basis basis;
+    if (!record_basis_decode(record->payload, &basis))
+        return unreadable(batch, record);
+    struct basis_row const row = {.name = basis.name, .text = basis.text};
+    return batch->store->ops->basis_put(batch->store, &row, batch->fault);
+}
+
+static enum err take_notice(struct batch *batch, const struct journal_record *record)
+{
+    struct record_notice notice;
+    return record_notice_decode(record->payload, &notice) ? notice_write(batch, record, &notice)
+                                                          : unreadable(batch, record);
+}
+
 bool batch_record(void *owner, const struct journal_record *record)
 {
     static enum err (*const takers[])(struct batch *, const struct journal_record *) = {
@@ -354,6 +418,9 @@ bool batch_record(void *owner, const struct journal_record *record)
         [RECORD_EXPIRE] = take_end,
         [RECORD_IDEMPOTENCY] = take_idempotency,
         [RECORD_OBJECT] = take_object,
+        [RECORD_BASIS] = take_basis,
+        [RECORD_ALERT_SEEN] = take_alert_seen,
+        [RECORD_NOTICE] = take_notice,
     };
     struct batch *batch = owner;
     if (record->lsn > batch->until || batch->records == BATCH_RECORDS_MAX)

@@ -129,7 +129,7 @@ enum err sums_customer(struct batch_sums *sums, struct book *book, struct str id
     if (fresh) {
         const struct customer *customer = book_find_customer(book, id);
         row->id = id;
-        row->currency = customer != NULL ? customer->currency : STR("USD");
+        row->currency = customer != NULL ? customer_currency(customer) : STR("USD");
     }
     *number = sums_number(&sums->customers, row);
     return ERR_OK;
@@ -161,6 +161,7 @@ enum err sums_limiters(struct batch_sums *sums, uint32_t customer, struct ulid k
     struct sum_customer *owner = sums_customer_at(sums, customer);
     limiter_take(&owner->limiters, limiters, LIMITER_CUSTOMER_REQUESTS);
     limiter_take(&owner->limiters, limiters, LIMITER_CUSTOMER_TOKENS);
+    limiter_take(&owner->limiters, limiters, LIMITER_CUSTOMER_THROTTLE);
     if ((limiters->set & of_key) == 0)
         return ERR_OK;
     bool fresh;
@@ -183,7 +184,7 @@ static bool same_window(const void *row, const void *key)
 }
 
 enum err sums_window(struct batch_sums *sums, uint32_t customer,
-                     const struct record_window_line *line)
+                     const struct record_window_line *line, const struct record_rollover *rollover)
 {
     bool fresh;
     struct sum_window const key = {.customer = customer, .line = *line};
@@ -191,8 +192,15 @@ enum err sums_window(struct batch_sums *sums, uint32_t customer,
     struct sum_window *row = sums_find(&sums->windows, hash, same_window, &key, &fresh);
     if (row == NULL)
         return ERR_NO_MEMORY;
+    int64_t const used = row->line.used;
     row->customer = customer;
     row->line = *line;
+    if (rollover == NULL) {
+        row->used = true;
+    } else {
+        row->line.used = used;
+        row->rollover = *rollover;
+    }
     return ERR_OK;
 }
 
@@ -223,6 +231,7 @@ enum err sums_bucket(struct batch_sums *sums, const struct bucket_row *row, stru
     found->row.latency_us += row->latency_us;
     found->row.cost.nano += row->cost.nano;
     found->row.charged.nano += row->charged.nano;
+    found->row.charge.nano += row->charge.nano;
     for (int pool = 0; pool < POOL_COUNT; pool++)
         found->row.tokens[pool] += row->tokens[pool];
     return ERR_OK;
@@ -273,7 +282,7 @@ void sums_grant_left(struct batch_sums *sums, struct ulid grant, int64_t remaini
 static void totals_take(struct sum_customer *owner, const struct record_end *end)
 {
     owner->totals = end->totals;
-    owner->totals_set |= (unsigned)(end->cost.nano > 0) << TOTAL_SETTLED |
+    owner->totals_set |= (unsigned)(end->charge.nano > 0) << TOTAL_SETTLED |
                          (unsigned)(end->charged.nano > 0) << TOTAL_CONSUMED |
                          (unsigned)(end->covered.nano > 0) << TOTAL_COVERED |
                          (unsigned)(end->overage.nano > 0) << TOTAL_OVERAGE |
@@ -470,13 +479,19 @@ static enum err windows_write(const struct batch_sums *sums, struct store *store
         const struct sum_window *window = sums_row(&sums->windows, i);
         const struct sum_customer *owner = sums_row(&sums->customers, window->customer);
         char name[RECORD_COUNTER_NAME_BYTES_MAX];
-        struct counter_row const row = {
+        struct counter_row row = {
             .customer_id = owner->id,
             .name = {name, record_window_name(&window->line, name)},
             .value = window->line.used,
             .until_us = record_window_until_us(&window->line),
         };
-        err = store->ops->counter_put(store, &row, fault);
+        if (window->used)
+            err = store->ops->counter_put(store, &row, fault);
+        for (int part = 0; window->rollover.said && part < 2 && err == ERR_OK; part++) {
+            row.name.len = record_rollover_name(&window->line, part == 1, name);
+            row.value = part == 1 ? window->rollover.included : window->rollover.carried;
+            err = store->ops->counter_put(store, &row, fault);
+        }
     }
     return err;
 }

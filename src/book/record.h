@@ -6,6 +6,7 @@
  * Not:   applying them (replay.h), storing them (journal.h).
  */
 #pragma once
+#include "book/alert_lines.h"
 #include "book/manage.h"
 #include "book/record_parts.h"
 
@@ -22,6 +23,9 @@ enum record_type {
     RECORD_EXPIRE,       /* a deadline passed; a SETTLE or RELEASE with `late` may follow */
     RECORD_IDEMPOTENCY,  /* an Idempotency-Key has its answer: the whole row */
     RECORD_OBJECT,       /* documents changed together, with their audit entries: record_object.h */
+    RECORD_ALERT_SEEN,   /* somebody has acknowledged an alert */
+    RECORD_BASIS,        /* what verdicts rest on: record_basis.h; means nothing to replay */
+    RECORD_NOTICE,       /* something ends soon: expiry_notice.h; only rows know it */
 };
 
 enum {
@@ -29,9 +33,10 @@ enum {
     RECORD_WINDOWS_MAX = RULES_PER_CALL_MAX + 2, /* with allowance and cap, which come last */
     RECORD_GRANTS_MAX = 2 * GRANTS_PER_HOLD_MAX, /* recorded ones and those of an overrun */
     RECORD_CONTEXT_BYTES_MAX = 10 * (CONTEXT_BYTES_MAX + 1) + 64,
-    RECORD_END_BYTES_MAX = 640 + RECORD_GRANTS_MAX * 46 + RECORD_WINDOWS_MAX * 46,
-    RECORD_SETTLE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
-    RECORD_RESERVE_BYTES_MAX = RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX,
+    RECORD_END_BYTES_MAX = 656 + RECORD_GRANTS_MAX * 46 + RECORD_WINDOWS_MAX * 46,
+    RECORD_SETTLE_BYTES_MAX =
+        RECORD_END_BYTES_MAX + RECORD_CONTEXT_BYTES_MAX + ALERT_LINES_BYTES_MAX,
+    RECORD_RESERVE_BYTES_MAX = RECORD_SETTLE_BYTES_MAX,
     RECORD_SMALL_BYTES_MAX = 1024, /* CUSTOMER, KEY, GRANT, GRANT_EXPIRE, DISPATCH, PROGRESS */
 };
 
@@ -60,9 +65,10 @@ struct record_reserve {
     struct price price;
     struct usage estimate;
     int64_t orphan_input;
-    struct money cost, overage, overdraft; /* cost: of the estimate */
+    struct tariff tariff;
+    struct money cost, overage, overdraft; /* cost: what the estimate is charged */
     int64_t deadline_us, tokens;           /* tokens: taken from the token limiters */
-    bool unlimited;
+    bool unlimited, free;                  /* free: the plan pays for all of it */
     /* False and 0 at RESERVE. Who keeps a long hold as a row (hold_row.record) encodes it again
      * with what DISPATCH and PROGRESS have said since. */
     bool dispatched;
@@ -71,6 +77,8 @@ struct record_reserve {
     size_t grant_count, window_count;
     struct record_grant_line grants[GRANTS_PER_HOLD_MAX];
     struct record_window_line windows[RECORD_WINDOWS_MAX];
+    struct record_rollover rollover; /* of the line of ROLE_ALLOWANCE */
+    struct str alerts;               /* alert_lines.h; empty: nobody is to be told anything */
 };
 
 struct record_progress { /* DISPATCH: output_tokens is 0 */
@@ -92,13 +100,17 @@ struct record_end {
     bool late; /* the hold had expired: its lines were dropped by EXPIRE */
     struct usage usage;
     uint32_t price_version;
-    struct money held;                                  /* cost of the estimate */
-    struct money cost, charged, covered, overage, debt; /* cost = the sum of the others */
-    struct record_limiters limiters;                    /* tokens, after the refund */
+    struct money held;                            /* what the estimate was charged */
+    struct money cost, charge;                    /* of the provider; of the customer: the sum of */
+    struct money charged, covered, overage, debt; /* … these */
+    struct money list; /* of a call with the customer's own key, which costs nothing: for
+                        * information; else 0 */
+    struct record_limiters limiters; /* tokens, after the refund */
     struct record_totals totals;
     size_t grant_count, window_count;
     struct record_grant_line grants[RECORD_GRANTS_MAX];
     struct record_window_line windows[RECORD_WINDOWS_MAX];
+    struct str alerts; /* SETTLE: what was reached by it */
 };
 
 /* Encoders return the length; 0: it does not fit into `room` bytes. */
@@ -107,6 +119,8 @@ size_t record_key_encode(const struct key_row *row, void *out, size_t room);
 size_t record_grant_encode(const struct record_grant *record, void *out, size_t room);
 size_t record_grant_expire_encode(const struct record_grant_expire *record, void *out, size_t room);
 size_t record_context_encode(const struct call_context *context, void *out, size_t room);
+/* The feature in such bytes. */
+struct str record_context_feature(struct str context);
 /* The Idempotency-Key's hash in such bytes, or NULL. */
 const unsigned char *record_context_idempotency(struct str context);
 /* `context`: what record_context_encode wrote; record->context is not looked at. */
@@ -125,8 +139,8 @@ NODISCARD bool record_key_decode(struct str payload, struct key_row *row);
 NODISCARD bool record_grant_decode(struct str payload, struct record_grant *record);
 NODISCARD bool record_grant_expire_decode(struct str payload, struct record_grant_expire *record);
 NODISCARD bool record_reserve_decode(struct str payload, struct record_reserve *record);
-/* Its start alone: unlimited, dispatched, id, key, customer_id and limiters. A projector needs no
- * more of a hold that it sees end in the same batch. */
+/* Its start alone: unlimited, dispatched, id, key, customer_id, limiters and rollover.said. A
+ * projector needs no more of a hold that it sees end in the same batch. */
 NODISCARD bool record_reserve_peek(struct str payload, struct record_reserve *record);
 NODISCARD bool record_progress_decode(struct str payload, struct record_progress *record);
 NODISCARD bool record_end_decode(enum record_type type, struct str payload,

@@ -38,3 +38,10 @@ static inline void record_get_totals(struct unpack *unpack, struct record_totals
     for (unsigned i = 0; i < TOTAL_COUNT; i++)
         totals->nano[i] = unpack_count(unpack);
 }
+
+/* record_windows.c: the lines of a RESERVE, or of a SETTLE (`whole`). */
+void record_put_windows(struct pack *pack, const struct record_window_line *lines, size_t count,
+                        bool whole);
+size_t record_get_windows(struct unpack *unpack, struct record_window_line *lines, bool whole);
+size_t record_get_windows_words(struct unpack *unpack, struct record_window_line *lines,
+                                bool whole);

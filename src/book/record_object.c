@@ -103,6 +103,7 @@ struct audit_row record_object_audit(const struct record_object *record,
                                      int64_t at_us)
 {
     struct str action = change->version == 1 ? STR("create") : STR("update");
+    bool const shown = !object_kind_secret(change->kind);
     if (change->deleted)
         action = STR("delete");
     return (struct audit_row){
@@ -117,7 +118,7 @@ struct audit_row record_object_audit(const struct record_object *record,
         .object_id = change->id,
         .customer_id = change->customer_id,
         .action = action,
-        .before = change->before,
-        .after = change->after,
+        .before = shown ? change->before : STR(""),
+        .after = shown ? change->after : STR(""),
     };
 }

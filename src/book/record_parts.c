@@ -4,8 +4,8 @@
 #include "core/gcra.h"
 #include <stdio.h>
 
-static const char *const limiter_names[LIMITER_COUNT] = {"requests", "requests", "tokens",
-                                                         "tokens"};
+static const char *const limiter_names[LIMITER_COUNT] = {"requests", "requests", "tokens", "tokens",
+                                                         "throttle"};
 static const char *const total_names[TOTAL_COUNT] = {"granted", "consumed", "breakage", "overage",
                                                      "debt",    "settled",  "covered"};
 
@@ -28,15 +28,28 @@ size_t record_limiter_name(enum record_limiter limiter, struct ulid key,
     return (size_t)len;
 }
 
-size_t record_window_name(const struct record_window_line *line,
-                          char name[RECORD_COUNTER_NAME_BYTES_MAX])
+/* One of a window's rows. */
+static size_t window_name_of(const char *what, const struct record_window_line *line,
+                             char name[RECORD_COUNTER_NAME_BYTES_MAX])
 {
     MUST(line->kind < WINDOW_KIND_COUNT && line->metric < METRIC_COUNT);
     int const len =
-        snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "window/%016llx/%s/%s/%lld/%lld",
+        snprintf(name, RECORD_COUNTER_NAME_BYTES_MAX, "%s/%016llx/%s/%s/%lld/%lld", what,
                  (unsigned long long)line->counter, metric_name(line->metric),
                  window_name(line->kind), (long long)line->start_us, (long long)line->end_us);
     return (size_t)len;
+}
+
+size_t record_window_name(const struct record_window_line *line,
+                          char name[RECORD_COUNTER_NAME_BYTES_MAX])
+{
+    return window_name_of("window", line, name);
+}
+
+size_t record_rollover_name(const struct record_window_line *line, bool included,
+                            char name[RECORD_COUNTER_NAME_BYTES_MAX])
+{
+    return window_name_of(included ? "included" : "carried", line, name);
 }
 
 size_t record_total_name(enum record_total total, char name[RECORD_COUNTER_NAME_BYTES_MAX])
@@ -51,11 +64,17 @@ int64_t record_limiter_until_us(int64_t tat)
     return (tat >> GCRA_SHIFT) + 1;
 }
 
-/* A hold that began in the window may be settled late for HOLD_MEMORY_S after its end. */
+/* A hold that began in the window may be settled late for HOLD_MEMORY_S after its end; what is left
+ * of an allowance can be carried on for a while (counters.h). */
 int64_t record_window_until_us(const struct record_window_line *line)
 {
-    int64_t const grace_us = ((int64_t)HOLD_SECONDS_MAX + HOLD_MEMORY_S) * 1000000;
-    return line->end_us < INT64_MAX - grace_us ? line->end_us + grace_us : 0;
+    int64_t grace_us = ((int64_t)HOLD_SECONDS_MAX + HOLD_MEMORY_S) * 1000000, until_us, more_us;
+    if (line->role == ROLE_ALLOWANCE &&
+        (__builtin_sub_overflow(line->end_us, line->start_us, &more_us) ||
+         __builtin_mul_overflow(more_us, (int64_t)RECORD_ROLLS, &more_us) ||
+         __builtin_add_overflow(grace_us, more_us, &grace_us)))
+        return 0;
+    return __builtin_add_overflow(line->end_us, grace_us, &until_us) ? 0 : until_us;
 }
 
 /* Cuts the part before the next '/', or all of it. */
@@ -76,6 +95,8 @@ static bool parse_limiter(struct str rest, struct record_counter *counter)
         counter->limiter = of_key ? LIMITER_KEY_REQUESTS : LIMITER_CUSTOMER_REQUESTS;
     else if (str_eq(what, STR("tokens")))
         counter->limiter = of_key ? LIMITER_KEY_TOKENS : LIMITER_CUSTOMER_TOKENS;
+    else if (str_eq(what, STR("throttle")) && !of_key)
+        counter->limiter = LIMITER_CUSTOMER_THROTTLE;
     else
         return false;
     return !of_key || ulid_parse(rest, &counter->key);
@@ -94,11 +115,12 @@ static bool hex_read(struct str text, uint64_t *number)
     return text.len == 16;
 }
 
-static bool parse_window(struct str rest, struct record_counter *counter)
+static bool parse_window(struct str rest, struct record_counter *counter,
+                         enum record_counter_kind what)
 {
     struct record_window_line *line = &counter->window;
     struct str const name = cut(&rest), metric = cut(&rest), kind = cut(&rest), start = cut(&rest);
-    counter->kind = COUNTER_WINDOW;
+    counter->kind = what;
     line->metric = METRIC_COUNT;
     line->kind = WINDOW_KIND_COUNT;
     for (unsigned i = 0; i < METRIC_COUNT; i++)
@@ -127,11 +149,17 @@ static bool parse_total(struct str rest, struct record_counter *counter)
 
 bool record_counter_parse(struct str name, struct record_counter *counter)
 {
-    *counter = (struct record_counter){0};
+    *counter = (struct record_counter){.kind = COUNTER_LOW_TOLD};
+    if (str_eq(name, STR(RECORD_LOW_TOLD_NAME)))
+        return true;
     struct str const what = cut(&name);
     if (str_eq(what, STR("limiter")))
         return parse_limiter(name, counter);
     if (str_eq(what, STR("window")))
-        return parse_window(name, counter);
+        return parse_window(name, counter, COUNTER_WINDOW);
+    if (str_eq(what, STR("carried")))
+        return parse_window(name, counter, COUNTER_CARRIED);
+    if (str_eq(what, STR("included")))
+        return parse_window(name, counter, COUNTER_INCLUDED);
     return str_eq(what, STR("total")) && parse_total(name, counter);
 }

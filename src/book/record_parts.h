@@ -13,6 +13,7 @@ enum record_limiter {
     LIMITER_CUSTOMER_REQUESTS,
     LIMITER_KEY_TOKENS,
     LIMITER_CUSTOMER_TOKENS,
+    LIMITER_CUSTOMER_THROTTLE, /* of what a plan gives for free beyond its allowance */
     LIMITER_COUNT,
 };
 struct record_limiters {
@@ -30,7 +31,7 @@ enum record_total {
     TOTAL_BREAKAGE,
     TOTAL_OVERAGE, /* receivable: overage of a plan, and all use of unlimited customers */
     TOTAL_DEBT,    /* outstanding: overdraft in use, and what nobody could fund */
-    TOTAL_SETTLED, /* cost of all settled calls */
+    TOTAL_SETTLED, /* charge of all settled calls */
     TOTAL_COVERED, /* by an allowance */
     TOTAL_COUNT,
 };
@@ -45,31 +46,53 @@ struct record_grant_line {
     int64_t remaining; /* posted, after; not in RESERVE */
 };
 /* What a window's line does for its hold. */
-enum window_role { ROLE_LIMIT, ROLE_ALLOWANCE, ROLE_OVERAGE_CAP, ROLE_COUNT };
+enum window_role { ROLE_LIMIT, ROLE_ALLOWANCE, ROLE_OVERAGE_CAP, WINDOW_ROLE_COUNT };
 struct record_window_line {
     uint64_t counter; /* struct rule's */
     enum window_kind kind;
     enum metric metric;
     enum window_role role;
     int64_t start_us, end_us;
-    int64_t amount; /* RESERVE: held; SETTLE: used by this call */
-    int64_t used;   /* SETTLE: of the whole window, after */
+    int64_t amount;  /* RESERVE: held; SETTLE: used by this call */
+    int64_t used;    /* SETTLE: of the whole window, after */
+    unsigned number; /* of its line in the RESERVE; ROLE_LIMIT: of the rule, too */
+    int64_t carried; /* SETTLE, ROLE_ALLOWANCE: what its window has from the one before */
+};
+
+/* What is left of a window can be carried on for so many times its length. */
+enum { RECORD_ROLLS = 4 };
+/* What a RESERVE says of its allowance's window, when that rolls over and has begun by this call,
+ * or is under other terms from now on. */
+struct record_rollover {
+    bool said;
+    int64_t carried, included; /* from the window before; in this one */
 };
 
 /* --- counter_row: names, and until when a counter matters ---------------------------------- */
 enum { RECORD_COUNTER_NAME_BYTES_MAX = 96 };
+#define RECORD_LOW_TOLD_NAME "alert/low_credit" /* struct customer's low_told */
 /* Each writes a name without NUL and returns its length. */
 size_t record_limiter_name(enum record_limiter limiter, struct ulid key,
                            char name[RECORD_COUNTER_NAME_BYTES_MAX]);
 size_t record_window_name(const struct record_window_line *line,
                           char name[RECORD_COUNTER_NAME_BYTES_MAX]);
+/* Of struct record_rollover: `included` or carried. */
+size_t record_rollover_name(const struct record_window_line *line, bool included,
+                            char name[RECORD_COUNTER_NAME_BYTES_MAX]);
 size_t record_total_name(enum record_total total, char name[RECORD_COUNTER_NAME_BYTES_MAX]);
 int64_t record_limiter_until_us(int64_t tat);
 int64_t record_window_until_us(const struct record_window_line *line);
 
 /* The way back. */
 struct record_counter {
-    enum record_counter_kind { COUNTER_LIMITER, COUNTER_WINDOW, COUNTER_TOTAL } kind;
+    enum record_counter_kind {
+        COUNTER_LIMITER,
+        COUNTER_WINDOW,
+        COUNTER_TOTAL,
+        COUNTER_LOW_TOLD,
+        COUNTER_CARRIED, /* of a window that rolls over: struct record_rollover */
+        COUNTER_INCLUDED
+    } kind;
     enum record_limiter limiter;
     struct ulid key; /* of the LIMITER_KEY_… ones */
     struct record_window_line window;

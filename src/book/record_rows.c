@@ -74,6 +74,10 @@ size_t record_key_encode(const struct key_row *row, void *out, size_t room)
     pack_count(&pack, row->requests_per_minute);
     pack_count(&pack, row->tokens_per_minute);
     pack_count(&pack, row->concurrent_max);
+    if (row->old_until_us > 0) { /* records of keys that were never rotated end here */
+        pack_count(&pack, row->old_until_us);
+        pack_raw(&pack, row->old_hash, RECORD_HASH_BYTES);
+    }
     return pack_end(&pack);
 }
 
@@ -93,6 +97,12 @@ bool record_key_decode(struct str payload, struct key_row *row)
     row->requests_per_minute = unpack_count(&unpack);
     row->tokens_per_minute = unpack_count(&unpack);
     row->concurrent_max = unpack_count(&unpack);
+    if (!unpack.bad && unpack.at < unpack.end) {
+        row->old_until_us = unpack_count(&unpack);
+        record_get_hash(&unpack, row->old_hash);
+        if (row->old_until_us == 0)
+            unpack.bad = true;
+    }
     return unpack_end(&unpack);
 }
 
@@ -112,6 +122,8 @@ size_t record_grant_encode(const struct record_grant *record, void *out, size_t 
     pack_count(&pack, row->expires_us);
     pack_count(&pack, row->created_us);
     record_put_totals(&pack, &record->totals);
+    if (row->features.len > 0) /* at the end, where older records have nothing */
+        pack_text(&pack, row->features, GRANT_FEATURES_BYTES_MAX);
     return pack_end(&pack);
 }
 
@@ -134,6 +146,11 @@ bool record_grant_decode(struct str payload, struct record_grant *record)
     row->created_us = unpack_count(&unpack);
     row->status = GRANT_ACTIVE;
     record_get_totals(&unpack, &record->totals);
+    if (!unpack.bad && unpack.at < unpack.end) {
+        row->features = unpack_text(&unpack, GRANT_FEATURES_BYTES_MAX);
+        if (str_empty(row->features))
+            unpack.bad = true;
+    }
     return unpack_end(&unpack);
 }
 
@@ -159,6 +176,22 @@ bool record_grant_expire_decode(struct str payload, struct record_grant_expire *
     return unpack_end(&unpack);
 }
 
+size_t record_alert_seen_encode(const struct record_alert_seen *record, void *out, size_t room)
+{
+    struct pack pack = record_begin(out, room);
+    pack_count(&pack, record->alert);
+    pack_text(&pack, record->by, NAME_BYTES_MAX);
+    return pack_end(&pack);
+}
+
+bool record_alert_seen_decode(struct str payload, struct record_alert_seen *record)
+{
+    struct unpack unpack = record_begin_read(payload);
+    record->alert = unpack_count(&unpack);
+    record->by = unpack_text(&unpack, NAME_BYTES_MAX);
+    return unpack_end(&unpack);
+}
+
 size_t record_idempotency_encode(const struct idempotency_row *row, void *out, size_t room)
 {
     struct pack pack = record_begin(out, room);
@@ -178,7 +211,7 @@ bool record_idempotency_decode(struct str payload, struct idempotency_row *row)
 {
     struct unpack unpack = record_begin_read(payload);
     *row = (struct idempotency_row){0};
-    row->customer_id = get_id(&unpack);
+    row->customer_id = unpack_text(&unpack, CUSTOMER_ID_BYTES_MAX); /* none: claim.h */
     record_get_hash(&unpack, row->key_hash);
     record_get_hash(&unpack, row->fingerprint);
     row->status = (int)unpack_count_max(&unpack, RECORD_HTTP_STATUS_MAX);

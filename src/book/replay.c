@@ -1,6 +1,7 @@
 /* replay.c - records of the journal become state again, through the same effects as live. */
 #include "book/replay.h"
 #include "base/log.h"
+#include "book/alerts.h"
 #include "book/counters.h"
 #include "book/customer_int.h"
 #include "book/effect.h"
@@ -73,7 +74,7 @@ static struct hold *make_hold(struct customer *customer, struct key *key,
     char context[RECORD_CONTEXT_BYTES_MAX];
     size_t const len = record_context_encode(&record->context, context, sizeof context);
     MUST(len > 0); /* it has just been decoded */
-    struct hold *hold = hold_new(str_make(context, len));
+    struct hold *hold = hold_new(str_make(context, len), record->alerts);
     if (!hold)
         return NULL;
     hold->customer = customer;
@@ -85,6 +86,9 @@ static struct hold *make_hold(struct customer *customer, struct key *key,
     hold->output_tokens = record->output_tokens;
     hold->dispatched = record->dispatched;
     hold->unlimited = record->unlimited;
+    hold->free = record->free;
+    hold->tariff = record->tariff;
+    hold->own_key = record->context.own_key;
     hold->deadline_us = record->deadline_us;
     hold->tokens = record->tokens;
     hold->limiters = record->limiters.set;
@@ -128,9 +132,13 @@ static enum err apply_reserve(struct book *book, const struct journal_record *re
     if (!record_reserve_decode(record->payload, &reserve))
         return replay_corrupt(fault, "a record that cannot be read", STR("RESERVE"));
     enum err const err = replay_hold(book, &reserve, mode, fault);
-    if (err == ERR_OK)
-        see_time(find_hold(book, &reserve.id)->customer, record->at_us);
-    return err;
+    if (err != ERR_OK)
+        return err;
+    const struct hold *hold = find_hold(book, &reserve.id);
+    if (mode == REPLAY_WHOLE)
+        effect_rollover(hold, &reserve.rollover, record->at_us);
+    see_time(hold->customer, record->at_us);
+    return ERR_OK;
 }
 
 static enum err apply_progress(struct book *book, const struct journal_record *record,
@@ -207,6 +215,7 @@ static enum err apply_whole_end(struct book *book, const struct journal_record *
         .hold = find_hold(book, &end->id),
         .late = end->late,
         .cost = end->cost,
+        .charge = end->charge,
         .charged = end->charged,
         .covered = end->covered,
         .overage = end->overage,
@@ -217,6 +226,7 @@ static enum err apply_whole_end(struct book *book, const struct journal_record *
         !fill_effect(&effect, end))
         return replay_corrupt(fault, "an end that does not fit its hold", end->customer_id);
     effect_end(&effect);
+    alerts_replay(customer, end->alerts);
     see_time(customer, record->at_us);
     compare_totals(book, customer, &end->totals);
     if (record->type == RECORD_EXPIRE)
@@ -254,11 +264,28 @@ static enum err apply_customer(struct book *book, const struct journal_record *r
     if (err != ERR_OK)
         return err;
     customer->unlimited = change.row.unlimited;
+    customer->in_credits = str_eq(change.row.currency, STR(WALLET_CREDITS));
     customer->status = change.row.status;
     customer->overdraft = change.row.overdraft;
     customer->limits = limits_of(change.limits.requests_per_minute, change.limits.tokens_per_minute,
                                  change.limits.concurrent_max);
     see_time(customer, record->at_us);
+    return ERR_OK;
+}
+
+/* It has a secret that we do not know yet: the newest. */
+static enum err apply_rotation(struct book *book, struct key *key, const struct key_row *row,
+                               struct fault *fault)
+{
+    if (row->old_until_us == 0 ||
+        memcmp(row->old_hash, key->newest->hash, sizeof row->old_hash) != 0)
+        return replay_corrupt(fault, "a key that has two secrets", row->id);
+    struct key_secret *secret = key_secret_new(key, row->hash);
+    if (!secret || book_add_secret(book, secret) != ERR_OK) {
+        free(secret);
+        return fault_set(fault, ERR_NO_MEMORY, "a secret of a key");
+    }
+    key_secret_replace(key, secret, row->prefix, row->old_until_us);
     return ERR_OK;
 }
 
@@ -272,6 +299,12 @@ static enum err apply_key(struct book *book, const struct journal_record *record
     struct customer *customer = book_find_customer(book, row.customer_id);
     if (customer)
         see_time(customer, record->at_us);
+    struct ulid id;
+    if (!key && customer && ulid_parse(row.id, &id) && (key = customer_key(customer, id)) != NULL) {
+        enum err const err = apply_rotation(book, key, &row, fault);
+        if (err != ERR_OK)
+            return err;
+    }
     if (!key)
         return replay_key(book, &row, fault);
     if (!str_eq(key_id(key), row.id) || !str_eq(key->customer->id, row.customer_id))
@@ -333,10 +366,12 @@ static enum err check_holds(struct book *book, struct fault *fault)
     size_t at = 0;
     book->replayed_whole = true;
     for (const struct customer *customer = map_next(&book->customers, &at); customer;
-         customer = map_next(&book->customers, &at))
+         customer = map_next(&book->customers, &at)) {
         for (const struct grant *grant = customer->grants; grant; grant = grant->next)
             if (grant->funds.held > grant->funds.remaining)
                 return replay_corrupt(fault, "more held than a grant has", customer->id);
+        counters_loaded(&customer->counters);
+    }
     return ERR_OK;
 }
 
@@ -356,6 +391,10 @@ static enum err apply_new(struct book *book, const struct journal_record *record
         return apply_idempotency(book, record, fault);
     case RECORD_OBJECT:
         return objects_replay(book, record, fault);
+    case RECORD_ALERT_SEEN:
+    case RECORD_BASIS:
+    case RECORD_NOTICE:
+        return ERR_OK; /* only rows know them */
     default:
         return fault_set(fault, ERR_CORRUPT, "a record of unknown type %d", record->type);
     }

@@ -31,6 +31,8 @@ static void fill_record(const struct hold *hold, struct record_reserve *record)
     record->price = hold->price;
     record->estimate = hold->estimate;
     record->orphan_input = hold->orphan_input;
+    record->tariff = hold->tariff;
+    record->free = hold->free;
     record->cost = hold->cost;
     record->overage = hold->overage;
     record->overdraft = hold->overdraft;
@@ -41,6 +43,7 @@ static void fill_record(const struct hold *hold, struct record_reserve *record)
     record->output_tokens = 0;
     record->grant_count = hold->grant_count;
     record->window_count = hold->window_count;
+    record->alerts = hold->alerts;
     for (size_t i = 0; i < hold->grant_count; i++)
         record->grants[i] = (struct record_grant_line){.grant = hold->grants[i].grant->funds.id,
                                                        .amount = hold->grants[i].amount};
@@ -52,7 +55,8 @@ static void fill_record(const struct hold *hold, struct record_reserve *record)
                                                          .role = hold->windows[i].role,
                                                          .start_us = counter->start_us,
                                                          .end_us = counter->end_us,
-                                                         .amount = hold->windows[i].amount};
+                                                         .amount = hold->windows[i].amount,
+                                                         .number = (unsigned)i};
     }
 }
 
@@ -71,6 +75,7 @@ static enum err commit(struct attempt *attempt)
     hold->promised = end_bytes_max(hold);
     fill_record(hold, &record);
     record.limiters = limiters_of(attempt);
+    record.rollover = attempt->rollover;
     size_t const len = record_reserve_encode(&record, hold->context, bytes, sizeof bytes);
     MUST(len > 0);
     if (!effect_reserve_fits(hold, false))
@@ -82,13 +87,15 @@ static enum err commit(struct attempt *attempt)
         journal_forget(journal, hold->promised);
         return ERR_LEDGER_UNAVAILABLE;
     }
+    effect_rollover(hold, &record.rollover, attempt->now_us);
     effect_reserve(hold, &record.limiters);
     return ERR_OK;
 }
 
-/* `priced`: what the estimate's cost is worth, ERR_OK when it is one. */
-static void decide(struct attempt *attempt, enum err priced)
+static void decide(struct attempt *attempt)
 {
+    struct money cost;
+    enum err const priced = hold_charge(attempt->hold, &attempt->estimate, &cost, &attempt->cost);
     attempt->now_us = customer_now_us(attempt->book, attempt->customer);
     attempt_rate(attempt);
     if (priced != ERR_OK) {
@@ -108,12 +115,15 @@ static void decide(struct attempt *attempt, enum err priced)
 static struct hold *prepare(const struct reservation *want, enum err *err)
 {
     char context[RECORD_CONTEXT_BYTES_MAX];
+    unsigned char alerts[ALERT_LINES_BYTES_MAX];
     size_t const len = record_context_encode(want->context, context, sizeof context);
     if (len == 0) {
         *err = ERR_FIELD_INVALID;
         return NULL;
     }
-    struct hold *hold = hold_new(str_make(context, len));
+    size_t const told =
+        want->rules ? alert_lines_begin(want->rules, want->context->own_key, alerts) : 0;
+    struct hold *hold = hold_new(str_make(context, len), str_make((const char *)alerts, told));
     if (!hold) {
         *err = ERR_NO_MEMORY;
         return NULL;
@@ -121,7 +131,13 @@ static struct hold *prepare(const struct reservation *want, enum err *err)
     hold->key = (struct key *)(uintptr_t)want->key; /* const is the caller's view of it */
     hold->customer = hold->key->customer;
     hold->id = want->id;
+    hold->own_key = want->context->own_key;
     hold->price = want->price;
+    hold->unlimited = !hold->own_key && atomic_load(&hold->customer->unlimited);
+    if (want->tariff && !hold->own_key)
+        hold->tariff = *want->tariff;
+    if (hold->unlimited && !atomic_load(&hold->customer->in_credits))
+        hold->tariff.basis = CREDIT_NONE; /* who pays by invoice pays money */
     hold->orphan_input = want->orphan_input;
     hold->deadline_us = want->deadline_us;
     return hold;
@@ -147,10 +163,9 @@ enum err book_reserve(struct book *book, const struct reservation *want, struct 
         .estimate = want->estimate,
         .against = {.rule = -1},
     };
-    enum err const priced = price_cost(&want->price, &want->estimate, &attempt.cost);
     attempt.tokens = usage_total(&want->estimate);
     pthread_mutex_lock(&attempt.customer->lock);
-    decide(&attempt, priced);
+    decide(&attempt);
     attempt_report(&attempt, admission);
     pthread_mutex_unlock(&attempt.customer->lock);
     if (attempt.against.first == ERR_OK) {
@@ -180,16 +195,22 @@ void book_limits(struct book *book, const struct key *key, struct admission *adm
     pthread_mutex_unlock(&attempt.customer->lock);
 }
 
-static struct rule_state state_of(const struct customer *customer, const struct rule *rule)
+static struct rule_state state_of(const struct customer *customer, const struct rule *rule,
+                                  int64_t now_us)
 {
     struct record_window_line const line = {.counter = rule->counter,
                                             .metric = rule->metric,
                                             .start_us = rule->start_us,
                                             .end_us = rule->end_us};
     const struct counter *counter = counters_find(&customer->counters, &line);
-    if (counter == NULL)
-        return (struct rule_state){0};
-    return (struct rule_state){.used = counter->used, .held = counter->held};
+    struct rule_state state = {0};
+    if (rule->rollover_max > 0)
+        state.carried = counters_carried(&customer->counters, counter, rule, now_us);
+    if (counter != NULL) {
+        state.used = counter->used;
+        state.held = counter->held;
+    }
+    return state;
 }
 
 void book_rule_states(const struct customer *customer, const struct rules *rules,
@@ -199,10 +220,10 @@ void book_rule_states(const struct customer *customer, const struct rules *rules
     size_t at = 0;
     pthread_mutex_lock(&owner->lock);
     for (; at < rules->count; at++)
-        states[at] = state_of(customer, &rules->list[at]);
+        states[at] = state_of(customer, &rules->list[at], 0);
     if (rules->has_allowance)
-        states[at++] = state_of(customer, &rules->allowance);
+        states[at++] = state_of(customer, &rules->allowance, owner->last_us);
     if (rules->has_overage_cap)
-        states[at] = state_of(customer, &rules->overage_cap);
+        states[at] = state_of(customer, &rules->overage_cap, 0);
     pthread_mutex_unlock(&owner->lock);
 }

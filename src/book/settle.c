@@ -7,7 +7,7 @@
 
 struct bill {
     struct usage usage;
-    struct money cost;
+    struct money cost, charge; /* what the provider asks, what the customer is asked */
     int64_t tokens;
     bool absurd;
 };
@@ -16,11 +16,11 @@ struct bill {
 static struct bill measure(const struct hold *hold, const struct usage *usage)
 {
     struct bill bill = {.usage = *usage};
-    if (price_cost(&hold->price, usage, &bill.cost) != ERR_OK) {
+    if (hold_charge(hold, usage, &bill.cost, &bill.charge) != ERR_OK) {
         bill.absurd = true;
         bill.usage = hold->estimate;
         bill.usage.source = USAGE_ESTIMATED;
-        bill.cost = hold->cost;
+        MUST(hold_charge(hold, &hold->estimate, &bill.cost, &bill.charge) == ERR_OK);
     }
     bill.tokens = usage_total(&bill.usage);
     return bill;
@@ -39,7 +39,7 @@ static int64_t measured(const struct bill *bill, enum metric metric)
     case METRIC_TOKENS:
         return bill->tokens;
     case METRIC_COST:
-        return bill->cost.nano;
+        return bill->charge.nano;
     case METRIC_CONCURRENT: /* held only */
     case METRIC_COUNT:
         break;
@@ -62,7 +62,7 @@ static int64_t cover(const struct effect *effect, const struct hold_window *line
 static int64_t use_windows(struct effect *effect, const struct bill *bill)
 {
     const struct hold *hold = effect->hold;
-    int64_t due = bill->cost.nano;
+    int64_t due = bill->charge.nano;
     for (size_t i = 0; i < hold->window_count; i++) {
         const struct hold_window *line = &hold->windows[i];
         int64_t amount = measured(bill, line->counter->metric);
@@ -120,6 +120,7 @@ static void pay_overrun(struct effect *effect, int64_t due, int64_t now_us)
     int64_t const overage = hold_overage_room(effect->hold, false);
     struct waterfall_funds funds = customer_funds(effect->customer, overage, now_us, false);
     funds.owed = funds.overdraft_room = 0; /* both would end as debt anyway */
+    funds.feature = record_context_feature(effect->hold->context);
     struct waterfall const extra = waterfall_allocate(&funds, due);
     for (size_t i = 0; i < extra.line_count; i++)
         consume(effect, grant_of(funds.grants[extra.lines[i].grant]), extra.lines[i].amount);
@@ -137,14 +138,23 @@ static void decide(struct effect *effect, struct hold *hold, const struct bill *
     effect->late = hold->state == HOLD_EXPIRED;
     effect->grant_count = effect->window_count = 0;
     effect->cost = bill->cost;
+    effect->charge = bill->charge;
+    effect->list = (struct money){0};
     effect->charged = effect->covered = effect->overage = effect->debt = (struct money){0};
     end_limiters(effect, bill->tokens, now_us);
     int64_t due = use_windows(effect, bill);
-    if (hold->unlimited) {
-        effect->overage = bill->cost; /* receivable: no credit is asked for, all is owed */
+    if (hold->own_key) { /* limits have counted it by the list price; nobody owes us anything */
+        effect->list = bill->cost;
+        effect->cost = effect->charge = (struct money){0};
         return;
     }
-    effect->covered.nano = bill->cost.nano - due;
+    if (hold->unlimited) {
+        effect->overage = bill->charge; /* receivable: no credit is asked for, all is owed */
+        return;
+    }
+    if (hold->free)
+        due = 0;
+    effect->covered.nano = bill->charge.nano - due;
     if (!effect->late)
         due = pay_recorded(effect, due);
     if (due > 0)
@@ -185,11 +195,13 @@ void book_settle(struct book *book, struct hold *hold, const struct settlement *
     uint64_t const lsn = end_commit(book, &effect, &facts, hold->promised, now_us);
     hold->result = (struct settled){
         .cost = effect.cost,
+        .charge = effect.charge,
         .charged = effect.charged,
         .covered = effect.covered,
         .overage = effect.overage,
         .debt = effect.debt,
-        .available = customer_available(customer, now_us),
+        .available =
+            customer_available_for(customer, record_context_feature(hold->context), now_us),
         .lsn = lsn,
     };
     *result = hold->result;

@@ -237,6 +237,26 @@ static enum err check_signature(const struct reader *reader, const struct jwt_ke
                  : refuse(reader, "the head", "names a key or an algorithm that we have no key of");
 }
 
+bool jwt_key_missing(const struct jwt_keys *keys, struct str token, struct arena *arena)
+{
+    struct parts parts;
+    struct json_object object;
+    struct head head = {0};
+    struct fault ignored = {0};
+    struct reader const reader = {arena, &ignored};
+    if (token.len > JWT_BYTES_MAX || !split(token, &parts) ||
+        read_object(&reader, parts.head, "the head", &object) != ERR_OK ||
+        read_head(&reader, &object, &head) != ERR_OK || head.algorithm == JWT_HS256)
+        return false;
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i].algorithm == head.algorithm && str_eq(keys->keys[i].id, head.key_id))
+            return false;
+    for (size_t i = 0; i < keys->count && str_empty(head.key_id); i++)
+        if (keys->keys[i].algorithm == head.algorithm)
+            return false;
+    return true;
+}
+
 /* RFC 7519 4: names are unique. Every name counts: who uses a claim later need not ask again. */
 static enum err check_names(const struct reader *reader, const struct json_object *object)
 {

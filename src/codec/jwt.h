@@ -48,6 +48,10 @@ struct jwt_claims {
 NODISCARD enum err jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rules,
                               struct str token, int64_t now_s, struct arena *arena,
                               struct jwt_claims *claims, struct fault *fault);
+/* Does the token ask for a public key that is not in the ring: one of its "kid", or of its
+ * algorithm when it names none? False too for what cannot be read, and for HS256. Whose token it is
+ * has not been proved: good for looking for keys, and for nothing else. */
+bool jwt_key_missing(const struct jwt_keys *keys, struct str token, struct arena *arena);
 /* A claim by path ("app.roles", names separated by dots; a name with dots of its own is found
  * before its parts). ptr NULL: absent, or there twice. Raw JSON value. */
 struct str jwt_claim(const struct jwt_claims *claims, struct str path, struct arena *arena);

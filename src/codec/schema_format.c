@@ -155,7 +155,8 @@ static bool is_host(struct str text, size_t labels_min)
 static bool is_email(struct str text)
 {
     size_t const at = str_find(text, STR("@"));
-    if (text.len > EMAIL_BYTES || at == 0 || at > EMAIL_LOCAL_BYTES || at + 1 >= text.len)
+    if (text.len > EMAIL_BYTES || at == 0 || at > EMAIL_LOCAL_BYTES || at + 1 >= text.len ||
+        text.ptr[0] == '.' || text.ptr[at - 1] == '.' || str_find(text, STR("..")) < at)
         return false;
     for (size_t i = 0; i < at; i++)
         if (!is_word(text.ptr[i]) &&

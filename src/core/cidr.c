@@ -1,24 +1,9 @@
 /* cidr.c - addresses are 16 bytes, IPv4 among them; a network is so many equal leading bits. */
 #include "core/cidr.h"
 #include "base/must.h"
-#include <arpa/inet.h>
+#include "core/address.h"
 
-enum { ADDRESS_BITS = 128, MAPPED_BITS = 96, ADDRESS_TEXT_BYTES_MAX = INET6_ADDRSTRLEN - 1 };
-
-static bool address_parse(struct str text, unsigned char bytes[16], bool *is_v4)
-{
-    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-    char copy[ADDRESS_TEXT_BYTES_MAX + 1];
-    if (str_empty(text) || text.len > ADDRESS_TEXT_BYTES_MAX || memchr(text.ptr, '\0', text.len))
-        return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    *is_v4 = memchr(copy, ':', text.len) == NULL;
-    if (!*is_v4)
-        return inet_pton(AF_INET6, copy, bytes) == 1;
-    memcpy(bytes, mapped, sizeof mapped);
-    return inet_pton(AF_INET, copy, bytes + sizeof mapped) == 1;
-}
+enum { ADDRESS_BITS = 128, MAPPED_BITS = 96 };
 
 /* One to three digits without a leading zero. */
 static bool bits_parse(struct str text, int bits_max, int *bits)

@@ -70,6 +70,7 @@ void resolution_begin(struct resolution *resolution, const struct call *call,
     resolution->output_max = 0;
     resolution->has_allowance = resolution->has_overage_cap = false;
     resolution->overage = OVERAGE_BLOCK;
+    resolution->throttle_per_minute = resolution->rollover_max = 0;
 }
 
 static const struct item *item_for(const struct plan_terms *plan, struct str feature)
@@ -411,15 +412,19 @@ static void find_allowance(struct resolution *resolution)
     struct entry const base = {
         .whom = resolution->customer_whom, .layer = LAYER_PLAN, .id = plan->id, .owner = plan};
     resolution->overage = item->overage;
+    resolution->throttle_per_minute = item->throttle_per_minute;
+    resolution->rollover_max = item->rollover_max;
     resolution->allowance = resolution->overage_cap = base;
     resolution->allowance.limit = (struct limit){.name = item->feature,
                                                  .identity = item->identity,
                                                  .kind = item->kind,
-                                                 .metric = item->metric};
+                                                 .metric = item->metric,
+                                                 .alerts = item->alerts};
     resolution->overage_cap.limit = (struct limit){.name = STR("overage"),
                                                    .identity = plan->overage_identity,
                                                    .kind = WINDOW_PERIOD,
-                                                   .metric = METRIC_COST};
+                                                   .metric = METRIC_COST,
+                                                   .alerts = item->cap_alerts};
     int64_t const included = item->included < 0 ? 0 : item->included;
     int64_t const value = override_number(resolution, TARGET_ALLOWANCE, item->metric, included,
                                           &resolution->allowance);

@@ -8,7 +8,7 @@
  */
 #pragma once
 #include "base/err.h"
-#include "core/terms.h"
+#include "core/gate_terms.h"
 
 struct call {
     struct str feature, provider, model, profile, module, address; /* empty: not said */
@@ -68,6 +68,7 @@ struct resolution {
     int64_t output_max;
     bool has_allowance, has_overage_cap;
     enum overage_mode overage;
+    int64_t throttle_per_minute, rollover_max;
     struct entry allowance, overage_cap;
     size_t count;
     struct entry list[RULES_PER_CALL_MAX];

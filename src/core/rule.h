@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "base/limits.h"
+#include "core/alert.h"
 #include "core/money.h"
 #include "core/window.h"
 
@@ -46,16 +47,21 @@ struct rule {
     enum refusal_scope scope;
     int64_t start_us, end_us; /* the window that holds the call, in the customer's zone */
     int64_t limit;            /* >= 0; 0: nothing is allowed */
+    int64_t rollover_max; /* of an allowance: so much of what was left of the window before is added
+                             to it, at most; 0: nothing */
+    const struct alert_terms *alerts; /* NULL: nobody is told how much is used */
 };
 
 /* How a rule stood when a call was tested: before it, and what it needed. */
 struct rule_state {
     int64_t used, held, needed;
+    int64_t carried; /* of an allowance: what the window before has left it */
 };
 
 enum overage_mode {
-    OVERAGE_BLOCK, /* no credit, no call */
-    OVERAGE_BILL,  /* what credit does not pay is billed later, up to the cap */
+    OVERAGE_BLOCK,    /* no credit, no call */
+    OVERAGE_BILL,     /* what credit does not pay is billed later, up to the cap */
+    OVERAGE_THROTTLE, /* free, but no more than so many a minute once quota is used up */
 };
 
 /* Everything that is in force for a call beside the credit of its customer. */
@@ -66,5 +72,7 @@ struct rules {
     struct rule allowance; /* mode and scope mean nothing */
     enum overage_mode overage;
     bool has_overage_cap;
-    struct rule overage_cap; /* METRIC_COST of what was billed as overage in the period */
+    int64_t low_credit;          /* tell when less credit than this is left, nano; 0: never */
+    struct rule overage_cap;     /* METRIC_COST of what was billed as overage in the period */
+    int64_t throttle_per_minute; /* OVERAGE_THROTTLE: > 0 */
 };

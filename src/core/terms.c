@@ -23,6 +23,14 @@ enum refusal_scope layer_scope(enum layer layer)
     return scopes[layer];
 }
 
+const char *cell_origin_name(enum cell_origin origin)
+{
+    static const char *const names[] = {"default", "promo", "exclusive"};
+    _Static_assert(sizeof names / sizeof *names == ORIGIN_COUNT, "a name for each origin");
+    MUST(origin < ORIGIN_COUNT);
+    return names[origin];
+}
+
 bool names_have(const struct names *names, struct str name)
 {
     for (size_t i = 0; i < names->count; i++)

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/str.h"
 #include "core/cidr.h"
+#include "core/markup.h"
 #include "core/period.h"
 #include "core/rule.h"
 
@@ -44,6 +45,7 @@ struct limit {
     enum window_mode mode;
     int64_t value; /* METRIC_COST: nano */
     struct selector where;
+    const struct alert_terms *alerts; /* NULL: nobody is told how much is used */
 };
 
 enum override_target {
@@ -74,6 +76,7 @@ struct override {
 };
 
 enum cell_origin { ORIGIN_DEFAULT, ORIGIN_PROMO, ORIGIN_EXCLUSIVE, ORIGIN_COUNT };
+const char *cell_origin_name(enum cell_origin origin);
 struct cell {
     struct str id, provider, profile, model; /* profile "*": any */
     uint64_t identity;
@@ -86,10 +89,13 @@ struct item {
     struct str feature; /* "*": any */
     uint64_t identity;
     int64_t included; /* -1: says nothing about quantity */
+    int64_t rollover_max;
     enum metric metric;
     enum window_kind kind;
     enum overage_mode overage;
     int64_t overage_cap; /* nano; -1: none */
+    int64_t throttle_per_minute;
+    const struct alert_terms *alerts, *cap_alerts; /* of the quantity, and of the cap */
 };
 
 struct plan_terms {
@@ -101,48 +107,12 @@ struct plan_terms {
     struct names models, providers;
     int64_t ai_token_limit; /* per month, of a licence; -1: none */
     int64_t output_max;     /* 0: the model's own */
+    int64_t low_credit;     /* nano; 0: none */
     uint64_t overage_identity;
     size_t item_count, limit_count;
     const struct item *items;
     const struct limit *limits;
-};
-
-enum subscription_status {
-    SUBSCRIPTION_DRAFT,
-    SUBSCRIPTION_TRIALING,
-    SUBSCRIPTION_ACTIVE,
-    SUBSCRIPTION_PAUSED,
-    SUBSCRIPTION_SUSPENDED,
-    SUBSCRIPTION_PAST_DUE,
-    SUBSCRIPTION_UNPAID,
-    SUBSCRIPTION_CANCEL_SCHEDULED,
-    SUBSCRIPTION_CANCELED,
-    SUBSCRIPTION_INCOMPLETE,
-    SUBSCRIPTION_INCOMPLETE_EXPIRED,
-    SUBSCRIPTION_STATUS_COUNT,
-};
-struct subscription_terms {
-    struct str id, plan_version;
-    int64_t anchor_us, cancel_us, grace_us;
-    enum subscription_status status;
-    int anchor_day;
-    bool has_anchor;
-};
-
-struct license_terms {
-    struct str id;
-    struct names modules;
-    bool ai_enabled, active;
-    int64_t ai_token_limit, valid_from_us, valid_to_us;
-};
-
-struct key_terms {
-    struct names scopes, models, features;
-    size_t address_count;
-    const struct cidr *addresses;
-    bool has_addresses, has_budget;
-    struct limit budget;
-    struct str user; /* fixed; empty: the call says */
+    const struct credit_terms *credit; /* NULL: the plan's customers pay money */
 };
 
 /* Stable: stored with counters. */

@@ -29,6 +29,20 @@ static bool is_usable(const struct waterfall_grant *grant, int64_t now_us)
     return grant->effective_us <= now_us && (grant->expires_us == 0 || now_us < grant->expires_us);
 }
 
+bool waterfall_is_for(const struct waterfall_grant *grant, struct str feature)
+{
+    struct str rest = grant->features;
+    if (str_empty(rest))
+        return true;
+    while (!str_empty(rest)) {
+        size_t const len = str_find(rest, STR(" "));
+        if (!str_empty(feature) && str_eq((struct str){rest.ptr, len}, feature))
+            return true;
+        rest = str_skip(rest, len == rest.len ? len : len + 1);
+    }
+    return false;
+}
+
 int64_t waterfall_free(const struct waterfall_grant *grant, int64_t now_us)
 {
     MUST(grant->held >= 0 && grant->held <= grant->remaining);
@@ -43,21 +57,36 @@ static int64_t smaller(int64_t a, int64_t b)
 static int64_t free_of(const struct waterfall_funds *funds, size_t i)
 {
     const struct waterfall_grant *grant = funds->grants[i];
+    if (!waterfall_is_for(grant, funds->feature))
+        return 0;
     int64_t const without_holds = waterfall_free(grant, funds->now_us);
     bool const whole = funds->ignore_holds && is_usable(grant, funds->now_us);
     return whole ? grant->remaining : without_holds;
 }
 
-/* What all grants together may pay once the debt they owe is set aside. */
-static int64_t grants_room(const struct waterfall_funds *funds)
+/* What all unscoped grants together may pay once the debt they owe is set aside. */
+static int64_t unscoped_room(const struct waterfall_funds *funds)
 {
     if (funds->owed == 0)
         return INT64_MAX;
     int64_t room = -funds->owed;
     for (size_t i = 0; i < funds->grant_count; i++)
-        if (__builtin_add_overflow(room, free_of(funds, i), &room))
+        if (str_empty(funds->grants[i]->features) &&
+            __builtin_add_overflow(room, free_of(funds, i), &room))
             return INT64_MAX;
     return room > 0 ? room : 0;
+}
+
+int64_t waterfall_grants(const struct waterfall_funds *funds)
+{
+    int64_t scoped = 0, unscoped = 0;
+    for (size_t i = 0; i < funds->grant_count; i++) {
+        int64_t *sum = str_empty(funds->grants[i]->features) ? &unscoped : &scoped;
+        if (__builtin_add_overflow(*sum, free_of(funds, i), sum))
+            return INT64_MAX;
+    }
+    unscoped = smaller(unscoped, unscoped_room(funds));
+    return __builtin_add_overflow(unscoped, scoped, &scoped) ? INT64_MAX : scoped;
 }
 
 struct waterfall waterfall_allocate(const struct waterfall_funds *funds, int64_t due)
@@ -65,18 +94,20 @@ struct waterfall waterfall_allocate(const struct waterfall_funds *funds, int64_t
     MUST(due >= 0 && funds->owed >= 0);
     MUST(funds->overage_room >= 0 && funds->overdraft_room >= 0);
     struct waterfall result = {.left = due};
-    int64_t wanted = smaller(due, grants_room(funds));
-    for (size_t i = 0; i < funds->grant_count && wanted > 0; i++) {
-        int64_t const amount = smaller(wanted, free_of(funds, i));
+    int64_t room = unscoped_room(funds);
+    for (size_t i = 0; i < funds->grant_count && result.left > 0; i++) {
+        bool const scoped = !str_empty(funds->grants[i]->features);
+        int64_t const amount =
+            smaller(scoped ? result.left : smaller(result.left, room), free_of(funds, i));
         if (amount == 0)
             continue;
         if (result.line_count == GRANTS_PER_HOLD_MAX)
             break;
         result.lines[result.line_count++] = (struct waterfall_line){i, amount};
         result.from_grants += amount;
-        wanted -= amount;
+        result.left -= amount;
+        room -= scoped ? 0 : amount;
     }
-    result.left -= result.from_grants;
     result.overage = smaller(result.left, funds->overage_room);
     result.left -= result.overage;
     result.overdraft = smaller(result.left, funds->overdraft_room);
@@ -89,6 +120,6 @@ int64_t coverage_due(int64_t cost, int64_t metric, int64_t covered)
     MUST(cost >= 0 && metric >= 0);
     MUST(covered >= 0 && covered <= metric);
     if (metric == 0)
-        return cost;
+        return 0;
     return mul_div_ceil(cost, metric - covered, metric);
 }

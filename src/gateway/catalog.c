@@ -3,14 +3,16 @@
 #include "base/map.h"
 #include "base/must.h"
 #include "base/secret.h"
+#include "gateway/url.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { CATALOG_BYTES_MAX = 256 << 20, PORT_MAX = 65535 };
+enum { CATALOG_BYTES_MAX = 256 << 20 };
 
 struct catalog {
     _Atomic int64_t references;
     struct arena *arena;
+    struct str assistant_model;
     struct map models_by_name, providers_by_name;
     struct provider **providers;
     struct model **models;
@@ -45,60 +47,6 @@ static bool grow(void ***items, size_t count, size_t *cap)
     *items = grown;
     *cap = wider;
     return true;
-}
-
-/* --- base_url -------------------------------------------------------------------------------- */
-struct url {
-    bool tls;
-    struct str host, host_header, path;
-    int port;
-};
-
-static bool split_port(struct str authority, struct url *url)
-{
-    size_t end = authority.len;
-    if (authority.len > 0 && authority.ptr[0] == '[') { /* [::1]:8080 */
-        end = str_find(authority, STR("]"));
-        if (end == authority.len)
-            return false;
-        url->host = str_make(authority.ptr + 1, end - 1);
-        end++;
-    } else {
-        end = str_find(authority, STR(":"));
-        url->host = str_make(authority.ptr, end);
-    }
-    url->host_header = authority;
-    if (url->host.len == 0 || end == authority.len)
-        return url->host.len > 0;
-    int64_t port;
-    if (authority.ptr[end] != ':' || !str_to_i64(str_skip(authority, end + 1), &port) || port < 1 ||
-        port > PORT_MAX)
-        return false;
-    url->port = (int)port;
-    return true;
-}
-
-static bool url_split(struct str text, struct url *url)
-{
-    *url = (struct url){0};
-    if (str_starts(text, STR("https://"))) {
-        url->tls = true;
-        url->port = 443;
-        text = str_skip(text, 8);
-    } else if (str_starts(text, STR("http://"))) {
-        url->port = 80;
-        text = str_skip(text, 7);
-    } else {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) /* nothing that could split a request line */
-        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || strchr("?#@\\", text.ptr[i]))
-            return false;
-    size_t const slash = str_find(text, STR("/"));
-    url->path = str_skip(text, slash);
-    while (url->path.len > 0 && url->path.ptr[url->path.len - 1] == '/')
-        url->path.len--;
-    return split_port(str_make(text.ptr, slash), url);
 }
 
 /* --- providers ------------------------------------------------------------------------------- */
@@ -170,10 +118,12 @@ enum err catalog_add_provider(struct catalog *catalog, const struct provider_wan
         return fault_set(fault, ERR_CONFIG_INVALID, "a provider's name has control characters");
     struct str const base_url =
         want->dialect == DIALECT_SIMULATED ? STR("http://simulated/v1") : want->base_url;
-    if (!url_split(base_url, &url))
+    if (!url_split(base_url, false, &url))
         return fault_set(fault, ERR_CONFIG_INVALID,
                          "provider `%.*s`: base_url must be http(s)://host[:port][/path]",
                          STR_ARG(want->name));
+    while (url.path.len > 0 && url.path.ptr[url.path.len - 1] == '/')
+        url.path.len--;
     if (!header_safe(want->api_key))
         return fault_set(fault, ERR_CONFIG_INVALID,
                          "provider `%.*s`: api_key has blanks or control characters",
@@ -227,6 +177,17 @@ const struct model *catalog_model_at(const struct catalog *catalog, size_t index
 {
     MUST(index < catalog->model_count);
     return catalog->models[index];
+}
+
+enum err catalog_set_assistant_model(struct catalog *catalog, struct str name)
+{
+    catalog->assistant_model = arena_copy(catalog->arena, name);
+    return catalog->assistant_model.ptr ? ERR_OK : ERR_NO_MEMORY;
+}
+
+struct str catalog_assistant_model(const struct catalog *catalog)
+{
+    return catalog->assistant_model;
 }
 
 size_t catalog_provider_count(const struct catalog *catalog)

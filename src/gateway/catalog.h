@@ -55,6 +55,9 @@ const struct model *catalog_model(const struct catalog *catalog, struct str name
 size_t catalog_model_count(const struct catalog *catalog);
 const struct model *catalog_model_at(const struct catalog *catalog,
                                      size_t index); /* in order added */
+/* The model of assistants for which nothing else is said; empty: none. */
+NODISCARD enum err catalog_set_assistant_model(struct catalog *catalog, struct str name);
+struct str catalog_assistant_model(const struct catalog *catalog);
 size_t catalog_provider_count(const struct catalog *catalog);
 const struct provider *catalog_provider_at(const struct catalog *catalog, size_t index);
 struct catalog *catalog_ref(struct catalog *catalog); /* any thread */

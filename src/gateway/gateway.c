@@ -1,5 +1,6 @@
 /* gateway.c - the way in: routes, workers, figures. */
 #include "base/must.h"
+#include "gateway/assistant.h"
 #include "gateway/query.h"
 #include "gateway/relay.h"
 #include "gateway/reply.h"
@@ -221,10 +222,13 @@ static void on_timer(struct timer *timer)
 }
 
 static void request_start(struct gateway_worker *worker, struct http_exchange *exchange,
-                          enum operation operation, const char *endpoint)
+                          enum operation operation, struct str endpoint,
+                          const struct assistant *assistant)
 {
     struct request *request = arena_alloc(http_arena(exchange), sizeof *request);
-    if (!request) {
+    struct assistant_call *call =
+        assistant ? arena_zalloc(http_arena(exchange), sizeof *call) : NULL;
+    if (!request || (assistant && !call)) {
         struct fault fault = {0};
         fault_set(&fault, ERR_NO_MEMORY, "no memory for a request");
         query_fault(exchange, &fault);
@@ -238,11 +242,14 @@ static void request_start(struct gateway_worker *worker, struct http_exchange *e
     request->exchange = exchange;
     request->arena = http_arena(exchange);
     request->operation = operation;
+    request->assistant = call;
+    if (call)
+        call->row = assistant;
     request->id = ulid_make(&worker->random, now_us);
     ulid_text(request->id, request->id_text);
     request->context.request_id =
         is_request_id(id) ? id : str_make(request->id_text, ULID_TEXT_BYTES);
-    request->context.endpoint = str_of(endpoint);
+    request->context.endpoint = endpoint;
     request->context.started_us = now_us;
     timer_init(&request->timer, on_timer);
     list_init(&request->strict_link);
@@ -259,14 +266,22 @@ static void request_start(struct gateway_worker *worker, struct http_exchange *e
 static void route_chat(struct gateway_worker *worker, struct http_exchange *exchange, struct str id)
 {
     (void)id;
-    request_start(worker, exchange, OPERATION_CHAT, "chat.completions");
+    request_start(worker, exchange, OPERATION_CHAT, STR("chat.completions"), NULL);
 }
 
 static void route_embeddings(struct gateway_worker *worker, struct http_exchange *exchange,
                              struct str id)
 {
     (void)id;
-    request_start(worker, exchange, OPERATION_EMBEDDINGS, "embeddings");
+    request_start(worker, exchange, OPERATION_EMBEDDINGS, STR("embeddings"), NULL);
+}
+
+static void route_assistant(struct gateway_worker *worker, struct http_exchange *exchange,
+                            struct str id)
+{
+    (void)id;
+    const struct assistant *assistant = assistant_find(http_head(exchange)->path);
+    request_start(worker, exchange, OPERATION_CHAT, assistant->name, assistant);
 }
 
 static const struct route {
@@ -276,6 +291,9 @@ static const struct route {
 } routes[] = {
 #define X(method, path, handler, help) {method, STR_ROW(path), handler},
 #include "gateway/routes.def"
+#undef X
+#define X(symbol, path, ...) {HTTP_POST, STR_ROW(path), route_assistant},
+#include "gateway/assistant.def"
 #undef X
 };
 
@@ -312,12 +330,17 @@ static enum err route_missing(bool known, struct fault *fault)
 
 bool gateway_owns(struct str path)
 {
-    return str_starts(path, STR("/v1/"));
+    return str_starts(path, STR("/v1/")) || assistant_find(path) != NULL;
 }
 
 size_t gateway_body_bytes_max(const struct gateway *gateway, const struct http_head *head)
 {
-    return head->method == HTTP_POST ? (size_t)gateway->options.body_bytes_max : 0;
+    if (head->method != HTTP_POST)
+        return 0;
+    size_t const most = (size_t)gateway->options.body_bytes_max;
+    bool const assistant = !str_starts(head->path, STR("/v1/")); /* those are the two we own */
+    bool const smaller = assistant && most > ASSISTANT_BODY_BYTES_MAX;
+    return smaller ? ASSISTANT_BODY_BYTES_MAX : most;
 }
 
 enum err gateway_check_head(const struct http_head *head, struct fault *fault)

@@ -16,7 +16,8 @@ struct gateway_worker;
 
 struct gateway_options {
     struct book *book;
-    struct govern *govern; /* who may call what; NULL: nobody is governed */
+    struct govern *govern;     /* who may call what; NULL: nobody is governed */
+    struct own_keys *own_keys; /* provider keys of customers' own; NULL: there are none */
     struct journal *journal;
     struct store *store;         /* read only: usage of one's own, stored answers */
     struct projector *projector; /* flushed before usage is shown */

@@ -32,7 +32,8 @@ static void add(struct line *line, const struct bucket_row *row)
 {
     line->requests += row->requests;
     line->failures += row->failures;
-    line->cost_nano += row->cost.nano;
+    line->cost_nano +=
+        row->charge.nano; /* what the customer pays; what we pay is not its business */
     line->charged_nano += row->charged.nano;
     for (int pool = 0; pool < POOL_COUNT; pool++)
         line->tokens[pool] += row->tokens[pool];
@@ -138,6 +139,7 @@ static void write_answer(struct json_writer *writer, const struct question *ques
     json_pair_text(writer, "object", STR("usage"));
     json_pair_text(writer, "customer", customer_id(key_customer(question->key)));
     json_pair_text(writer, "key", key_name(question->key));
+    json_pair_text(writer, "unit", customer_currency(key_customer(question->key)));
     json_pair_text(writer, "window", question->window);
     json_pair_i64(writer, "start", question->start_us / 1000000);
     json_pair_i64(writer, "end", question->end_us / 1000000);

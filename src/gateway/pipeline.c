@@ -1,6 +1,6 @@
 /* pipeline.c - the only place that moves a request from stage to stage. */
 #include "base/must.h"
-#include "gateway/request.h"
+#include "gateway/own.h"
 #include <time.h>
 
 _Static_assert((int)STAGE_END <= (int)GATEWAY_STAGES_MAX,
@@ -26,9 +26,10 @@ static void request_end(struct request *request)
     MUST(!request->call); /* … or with a provider still talking */
     MUST(!request->idempotent);
     struct http_exchange *exchange = request->exchange;
-    struct ending const ending = request->ending;
+    struct exchange_end const ending = request->ending;
     struct buf body = request->answer.body; /* the ending may show it */
     timer_stop(&request->timer);
+    own_end(request);
     list_remove(&request->link);
     count(&request->worker->figures.calls_live, -1);
     if (request->draining)

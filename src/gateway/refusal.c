@@ -1,6 +1,6 @@
 /* refusal.c - one switch, and the look for our own key in somebody else's words. */
 #include "gateway/refusal.h"
-#include "gateway/request.h"
+#include "gateway/own.h"
 
 bool refusal_is_clients(int status)
 {
@@ -42,23 +42,26 @@ enum err refusal_code(int status)
 }
 
 /* The key as it stands in "authorization: Bearer <key>\r\n"; empty when there is none. */
-static struct str provider_key(const struct provider *provider)
+static struct str provider_key(const struct request *request)
 {
     struct str const before = STR("Bearer ");
-    size_t const at = str_find(provider->credentials, before);
-    return str_trim(str_skip(provider->credentials, at + before.len));
+    struct str const credentials = own_credentials(request);
+    size_t const at = str_find(credentials, before);
+    return str_trim(str_skip(credentials, at + before.len));
 }
 
 bool refusal_is_passed_on(const struct request *request)
 {
     struct str const body = buf_view(&request->answer.body);
+    if (request->assistant) /* it never saw the body that the provider refused */
+        return false;
     if (request->answer.state != ANSWER_REFUSAL || request->answer.failed ||
         !refusal_is_clients(request->answer.status) || body.len == 0)
         return false;
     struct fault ignored = {0};
     if (json_scan(body, NULL, &ignored) != ERR_OK)
         return false;
-    struct str key = provider_key(request->model->provider);
+    struct str key = provider_key(request);
     if (key.len > 2)
         key.len -= 2; /* without CR LF */
     return key.len == 0 || str_find(body, key) == body.len;

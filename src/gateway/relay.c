@@ -365,7 +365,7 @@ void relay_finish_stream(struct request *request, struct str event)
     char cost[24];
     send_on(request, event);
     if (!request->ask.wants_usage) {
-        size_t const digits = decimal_text(request->settled.cost.nano, MONEY_SCALE, cost);
+        size_t const digits = decimal_text(request->settled.charge.nano, MONEY_SCALE, cost);
         send_on(request, arena_printf(request->arena, ": cost=%.*s\n\n", (int)digits, cost));
     }
     send_on(request, request->answer.end_event);

@@ -2,6 +2,7 @@
 #include "gateway/reply.h"
 #include "codec/json_write.h"
 #include "codec/when.h"
+#include "gateway/assistant.h"
 #include "gateway/refusal.h"
 
 enum { HEADERS_BYTES_MAX = 2048, ERROR_BYTES_MAX = 2048 };
@@ -80,7 +81,9 @@ struct str reply_success_headers(struct request *request, bool with_cost)
     add_text(&lines, STR("x-request-id"), request->context.request_id);
     add_text(&lines, STR("x-cota-provider"), request->context.provider);
     if (with_cost)
-        add_money(&lines, STR("x-cota-cost"), request->settled.cost);
+        add_money(&lines, STR("x-cota-cost"), request->settled.charge);
+    if (customer_in_credits(key_customer(request->key)))
+        add_text(&lines, STR("x-cota-unit"), STR(WALLET_CREDITS)); /* of both amounts */
     if (!customer_unlimited(key_customer(request->key)))
         add_money(&lines, STR("x-cota-balance"),
                   with_cost ? request->settled.available : request->admission.available);
@@ -127,6 +130,8 @@ static void write_message(struct json_writer *writer, const struct fault *fault,
     struct str more = STR("");
     if (facts->limit != NULL)
         more = limit_text(facts->limit, facts->language, words);
+    else if (facts->assistant != NULL && fault->code == ERR_CREDIT_SHORT)
+        more = assistant_refusal_words(facts->assistant, facts->language);
     else if (detail_is_public(fault))
         more = str_of(fault->detail);
     snprintf(message, sizeof message, "%.*s%s%.*s", STR_ARG(text), more.len > 0 ? ": " : "",
@@ -158,6 +163,8 @@ static void write_error(struct json_writer *writer, const struct fault *fault,
     if (facts->request_id.len > 0)
         json_pair_text(writer, "request_id", facts->request_id);
     json_object_close(writer);
+    if (facts->assistant != NULL)
+        assistant_refusal_put(writer, facts->assistant);
     json_object_close(writer);
 }
 
@@ -187,6 +194,7 @@ static struct str fault_body(struct request *request)
         .scope = request->refused_by,
         .limit = request->limited ? &request->limit : NULL,
         .language = language_of(http_header(request->exchange, STR("accept-language"))),
+        .assistant = request->assistant ? request : NULL,
     };
     return reply_error_body(request->arena, &request->fault, &facts);
 }
@@ -205,7 +213,7 @@ void reply_fault(struct request *request)
     } else {
         body = fault_body(request);
     }
-    request->ending = (struct ending){END_REPLY, reply, body};
+    request->ending = (struct exchange_end){END_REPLY, reply, body};
 }
 
 struct str reply_fault_event(struct request *request)

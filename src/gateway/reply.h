@@ -16,6 +16,7 @@ struct error_facts {
     enum refusal_scope scope;        /* SCOPE_NONE: none */
     const struct limit_facts *limit; /* NULL: it was no limit */
     enum language language;
+    struct request *assistant; /* an assistant's call; NULL: another */
 };
 /* Error body {"error": {...}} of the OpenAI surface. */
 struct str reply_error_body(struct arena *arena, const struct fault *fault,

@@ -9,6 +9,7 @@
 #include "core/charge.h"
 #include "gateway/caller.h"
 #include "gateway/limit_text.h"
+#include "govern/own_key.h"
 #include "net/timer.h"
 #include "upstream/openai.h"
 
@@ -56,7 +57,7 @@ struct answer {
 
 /* The last thing that happens to an exchange; request_end does it, because the request's memory
  * goes with the exchange. */
-struct ending {
+struct exchange_end {
     enum { END_ABORT, END_REPLY, END_STREAM } kind;
     struct http_reply reply;
     struct str body;
@@ -93,9 +94,11 @@ struct request {
 
     /* RESOLVE, ADMIT */
     const struct model *model;
+    struct own_key *own_key; /* the customer's, at the provider; NULL: the house's is used */
     struct hold *hold;
     struct admission admission;
     struct usage estimate; /* what is held: an upper bound */
+    int64_t input_tokens;  /* of the prompt, by our own count: from ADMIT on */
     bool rate_taken;
     enum refusal_scope refused_by;
     bool limited; /* by `limit` */
@@ -111,11 +114,12 @@ struct request {
     struct settled settled;
     bool money_closed, charged; /* settled or released; what is left is the reply */
     struct list strict_link;    /* durability: strict, waiting for the disk */
-    struct ending ending;
+    struct exchange_end ending;
     struct idempotency_answer stored; /* a replayed answer */
     struct buf recorded;              /* a stream's bytes, for the Idempotency-Key */
     bool unrecorded;                  /* … which became too many to keep */
 
+    struct assistant_call *assistant; /* NULL: the body is the client's own */
     struct openai_ask ask;
 };
 

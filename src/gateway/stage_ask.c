@@ -1,5 +1,5 @@
 /* stage_ask.c - what the body and the context headers ask. */
-#include "gateway/request.h"
+#include "gateway/assistant.h"
 
 /* Most calls say nothing of the kind: one look at all headers instead of one for each name. */
 static bool has_context(const struct request *request)
@@ -97,6 +97,8 @@ enum step stage_ask(struct request *request)
                             "compressed request bodies are not accepted");
     if (!read_context(request) || !apply_bearer(request) || !read_idempotency_key(request))
         return STEP_FAIL;
+    if (request->assistant)
+        return assistant_ask(request) == ERR_OK ? STEP_NEXT : STEP_FAIL;
     if (openai_ask_read(request->operation, http_body(request->exchange), request->arena,
                         &request->ask, &request->fault) != ERR_OK)
         return STEP_FAIL;

@@ -4,6 +4,8 @@
  *        bytes in between.
  */
 #include "base/must.h"
+#include "gateway/assistant.h"
+#include "gateway/own.h"
 #include "gateway/relay.h"
 
 enum { DEADLINE_GRACE_MS = 5000 };
@@ -14,7 +16,7 @@ static bool build_request(struct request *request)
     const struct provider *provider = model->provider;
     bool const chat = request->operation == OPERATION_CHAT;
     struct openai_rewrite const how = {
-        .model = model->upstream_model,
+        .model = own_upstream_model(request),
         .output_cap = chat ? request->admission.output_cap : -1,
         .cap_field = provider->cap_field,
         .ask_usage = request->ask.stream,
@@ -22,15 +24,17 @@ static bool build_request(struct request *request)
     struct upstream_request *out = &request->upstream_request;
     if (openai_rewrite(&request->ask, &how, request->arena, out, &request->fault) != ERR_OK)
         return false;
+    out->path = chat ? provider->path_chat : provider->path_embeddings;
+    if (out->headers.ptr)
+        return true; /* of the first try: they serve again */
     struct str const lines[] = {
-        provider->credentials,
+        own_credentials(request),
         request->ask.stream
             ? STR("content-type: application/json\r\naccept: text/event-stream\r\nx-request-id: ")
             : STR("content-type: application/json\r\naccept: application/json\r\nx-request-id: "),
         request->context.request_id,
         STR("\r\n"),
     };
-    out->path = chat ? provider->path_chat : provider->path_embeddings;
     out->headers = arena_concat(request->arena, lines, sizeof lines / sizeof lines[0]);
     if (!out->headers.ptr) {
         fault_set(&request->fault, ERR_NO_MEMORY, "no memory for the provider's request");
@@ -59,6 +63,22 @@ static enum step start(struct request *request)
     return STEP_FAIL;
 }
 
+/* Is it the answer that an assistant owes? Else once more, on the same hold. */
+static enum step judge(struct request *request)
+{
+    switch (assistant_judge(request)) {
+    case ASSISTANT_GOOD:
+        return STEP_NEXT;
+    case ASSISTANT_AGAIN:
+        settle_try(request);
+        assistant_again(request);
+        return start(request);
+    case ASSISTANT_BAD:
+        break;
+    }
+    return STEP_FAIL;
+}
+
 enum step stage_dispatch(struct request *request)
 {
     if (!request->call && !request->answer.ended)
@@ -71,5 +91,7 @@ enum step stage_dispatch(struct request *request)
         relay_stop(request);
     }
     MUST(!request->call);
-    return request->fault.code == ERR_OK ? STEP_NEXT : STEP_FAIL;
+    if (request->fault.code != ERR_OK)
+        return STEP_FAIL;
+    return request->assistant ? judge(request) : STEP_NEXT;
 }

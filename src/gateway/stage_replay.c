@@ -28,8 +28,8 @@ static void fingerprint(struct request *request)
     crypto_generichash_init(&state, NULL, 0, sizeof request->idempotency_print);
     crypto_generichash_update(&state, (const unsigned char *)head->path.ptr, head->path.len);
     crypto_generichash_update(&state, (const unsigned char *)"\0", 1);
-    crypto_generichash_update(&state, (const unsigned char *)request->ask.body.ptr,
-                              request->ask.body.len);
+    struct str const body = http_body(request->exchange);
+    crypto_generichash_update(&state, (const unsigned char *)body.ptr, body.len);
     crypto_generichash_final(&state, request->idempotency_print, sizeof request->idempotency_print);
 }
 
@@ -134,7 +134,9 @@ enum step stage_replay(struct request *request)
         request->context.idempotency = request->idempotency_hash;
         return STEP_NEXT;
     case IDEMPOTENCY_DONE:
-        return STEP_SKIP;
+        if (request->stored.status != 0)
+            return STEP_SKIP;
+        break; /* it was charged, but there is no whole answer to give again */
     case IDEMPOTENCY_STORED:
         return load_start(request);
     case IDEMPOTENCY_IN_FLIGHT:

@@ -1,11 +1,13 @@
 /* stage_resolve.c - the model, its provider and its price. */
-#include "gateway/request.h"
+#include "gateway/assistant.h"
 
 enum step stage_resolve(struct request *request)
 {
     request->catalog = gateway_catalog(request->worker->gateway);
     if (!request->catalog)
         return request_fail(request, ERR_DRAINING, "no catalogue is loaded");
+    if (request->assistant && assistant_choose(request) != ERR_OK)
+        return STEP_FAIL;
     request->model = catalog_model(request->catalog, request->ask.model_name);
     if (!request->model) {
         fault_param(&request->fault, ERR_MODEL_UNKNOWN, "model", "there is no model `%.*s`",

@@ -5,11 +5,21 @@
  */
 #include "base/must.h"
 #include "core/estimate.h"
+#include "gateway/assistant.h"
 #include "gateway/refusal.h"
 #include "gateway/relay.h"
 #include "gateway/reply.h"
 
 enum { STRICT_RETRY_MS = 1000 };
+
+/* A refused key is the customer's to mend when it is its own. */
+static enum err refused_as(const struct request *request)
+{
+    enum err const code = refusal_code(request->answer.status);
+    if (request->assistant && code == ERR_REQUEST_INVALID)
+        return ERR_UPSTREAM_ERROR; /* what we asked was wrong, not what the client said */
+    return code == ERR_UPSTREAM_AUTH && request->own_key != NULL ? ERR_OWN_KEY_REFUSED : code;
+}
 
 /* Reads what the provider said about itself, once the call is over. */
 static void read_answer(struct request *request, struct charge_facts *facts)
@@ -22,7 +32,7 @@ static void read_answer(struct request *request, struct charge_facts *facts)
     case ANSWER_REFUSAL:
         facts->refused = true;
         if (!answer->failed)
-            fault_set(&request->fault, refusal_code(answer->status), "the provider answered %d",
+            fault_set(&request->fault, refused_as(request), "the provider answered %d",
                       answer->status);
         return;
     case ANSWER_PLAIN:
@@ -78,22 +88,65 @@ static void tell_operator(const struct request *request, const struct charge_ver
         LOG(upstream_usage_missing, provider, id);
     if (request->fault.code == ERR_UPSTREAM_AUTH)
         LOG(provider_auth, provider, field_int("status", request->answer.status));
+    else if (request->fault.code == ERR_OWN_KEY_REFUSED)
+        LOG(own_key_refused, field_str("id", request->own_key->id),
+            field_int("status", request->answer.status));
+}
+
+/* What the call, or the try of an assistant that has just ended, is charged for. */
+static struct charge_verdict verdict_of(struct request *request)
+{
+    const struct assistant_call *assistant = request->assistant;
+    struct charge_facts facts = {
+        .dispatched = request->dispatched,
+        .client_gone = request->client_gone,
+        .held = assistant ? assistant->held[assistant->spent_any] : request->estimate,
+    };
+    /* an assistant's second try asks something else */
+    facts.input_estimate = assistant ? openai_input_estimate(&request->ask) : request->input_tokens;
+    read_answer(request, &facts);
+    struct charge_verdict const verdict = charge_decide(&facts);
+    tell_operator(request, &verdict);
+    return verdict;
+}
+
+static void usage_join(struct usage *sum, const struct usage *more)
+{
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        sum->tokens[pool] += more->tokens[pool];
+    if (sum->source != USAGE_ESTIMATED)
+        sum->source = more->source;
+}
+
+void settle_try(struct request *request)
+{
+    struct assistant_call *assistant = request->assistant;
+    struct charge_verdict const verdict = verdict_of(request);
+    assistant->spent = verdict.usage;
+    assistant->spent_any = true;
+    book_progress(request->worker->gateway->options.book, request->hold,
+                  usage_output(&verdict.usage));
+}
+
+/* Both tries together: one call, one row. */
+static void join_tries(struct request *request, struct charge_verdict *verdict)
+{
+    struct assistant_call *assistant = request->assistant;
+    if (assistant->spent_any && verdict->free)
+        *verdict = (struct charge_verdict){.usage = assistant->spent};
+    else if (assistant->spent_any)
+        usage_join(&verdict->usage, &assistant->spent);
+    assistant->used = verdict->usage;
 }
 
 static void close_money(struct request *request)
 {
     struct book *book = request->worker->gateway->options.book;
-    struct charge_facts facts = {
-        .dispatched = request->dispatched,
-        .client_gone = request->client_gone,
-        .held = request->estimate,
-    };
     if (!request->hold)
         return;
-    facts.input_estimate = openai_input_estimate(&request->ask);
-    read_answer(request, &facts);
-    struct charge_verdict const verdict = charge_decide(&facts);
-    tell_operator(request, &verdict);
+    struct charge_verdict verdict = verdict_of(request);
+    if (request->assistant)
+        join_tries(request, &verdict);
     if (verdict.free) {
         book_release(book, request->hold, outcome_of(request), status_of(request));
     } else {
@@ -101,7 +154,7 @@ static void close_money(struct request *request)
             .usage = verdict.usage,
             .outcome = outcome_of(request),
             .http_status = status_of(request),
-            .attempts = 1,
+            .attempts = request->assistant && request->assistant->spent_any ? 2 : 1,
             .first_byte_us = request->answer.first_byte_us,
         };
         book_settle(book, request->hold, &how, &request->settled);
@@ -124,7 +177,9 @@ static void store_answer(struct request *request, struct str content_type, struc
         return;
     }
     struct idempotency_answer const answer = {
-        .status = request->unrecorded || request->answer.failed ? 0 : 200,
+        .status = request->unrecorded || request->answer.failed || request->fault.code != ERR_OK
+                      ? 0
+                      : 200,
         .content_type = content_type,
         .headers = reply_success_headers(request, true),
         .body = body,
@@ -139,19 +194,20 @@ static void replay(struct request *request)
                                          STR_ARG(request->stored.headers));
     struct http_reply const reply = {request->stored.status, request->stored.content_type,
                                      mark.ptr ? mark : request->stored.headers};
-    request->ending = (struct ending){END_REPLY, reply, request->stored.body};
+    request->ending = (struct exchange_end){END_REPLY, reply, request->stored.body};
 }
 
 /* --- the reply ------------------------------------------------------------------------------- */
 static void answer_plain(struct request *request)
 {
-    struct str const body = buf_view(&request->answer.body);
+    struct str const body =
+        request->assistant ? assistant_answer(request) : buf_view(&request->answer.body);
     struct str const json = STR("application/json");
     store_answer(request, json, body);
-    if (request->client_gone)
+    if (request->client_gone || !body.ptr)
         return;
     struct http_reply const reply = {200, json, reply_success_headers(request, true)};
-    request->ending = (struct ending){END_REPLY, reply, body};
+    request->ending = (struct exchange_end){END_REPLY, reply, body};
 }
 
 static void answer_stream(struct request *request)

@@ -14,6 +14,9 @@ struct verifier {
     struct jwt_rules rules;
     struct str customer;
     struct verifier_claims claims;
+    bool waits;
+    void (*on_missing)(void *owner);
+    void *owner;
 };
 
 /* --- its life -------------------------------------------------------------------------------- */
@@ -33,10 +36,14 @@ static enum err add_keys(struct jwt_keys *keys, const struct verifier_options *o
         source = "jwks_file";
         err = jwt_keys_add_jwks(keys, options->jwks, &why);
     }
+    if (err == ERR_OK && !str_empty(options->fetched)) {
+        source = "jwks_url";
+        err = jwt_keys_add_jwks(keys, options->fetched, &why);
+    }
     if (err != ERR_OK)
         return fault_set(fault, err == ERR_NO_MEMORY ? err : ERR_CONFIG_INVALID, "jwt.%s: %s",
                          source, why.detail);
-    if (jwt_keys_count(keys) == 0)
+    if (jwt_keys_count(keys) == 0 && !options->waits)
         return fault_set(fault, ERR_CONFIG_INVALID, "jwt has no key");
     return ERR_OK;
 }
@@ -77,6 +84,9 @@ enum err verifier_new(const struct verifier_options *options, struct verifier **
     verifier->rules.skew_s = options->skew_s;
     verifier->rules.age_max_s = options->age_max_s;
     verifier->rules.needs_expiry = options->age_max_s == 0; /* every token ends some day */
+    verifier->waits = options->waits;
+    verifier->on_missing = options->on_missing;
+    verifier->owner = options->owner;
     verifier->arena = arena_new(VERIFIER_ARENA_BYTES);
     verifier->keys = jwt_keys_new();
     enum err err = ERR_OK;
@@ -215,6 +225,16 @@ static enum err read_bearer(const struct verifier *verifier, const struct readin
     return err;
 }
 
+/* Another set may have the key; until there is one, nobody can say that the token is not good. */
+static enum err look_for_key(const struct verifier *verifier, struct fault *fault)
+{
+    verifier->on_missing(verifier->owner);
+    if (!verifier->waits)
+        return ERR_TOKEN_INVALID;
+    *fault = (struct fault){0}; /* the first cause is this one */
+    return fault_set(fault, ERR_KEYS_UNAVAILABLE, "the keys of jwks_url have not been fetched yet");
+}
+
 enum err verifier_read(const struct verifier *verifier, struct str token, int64_t now_s,
                        struct arena *arena, struct bearer *bearer, struct fault *fault)
 {
@@ -223,6 +243,9 @@ enum err verifier_read(const struct verifier *verifier, struct str token, int64_
     *bearer = (struct bearer){0};
     enum err err =
         jwt_verify(verifier->keys, &verifier->rules, token, now_s, arena, &claims, fault);
+    if (err == ERR_TOKEN_INVALID && verifier->on_missing != NULL &&
+        jwt_key_missing(verifier->keys, token, arena))
+        err = look_for_key(verifier, fault);
     if (err == ERR_OK)
         err = read_bearer(verifier, &reading, bearer);
     if (err != ERR_OK)

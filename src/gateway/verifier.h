@@ -11,7 +11,13 @@ struct verifier;
 
 /* Everything is copied. Empty texts: not given. */
 struct verifier_options {
-    struct str secret, pem, jwks; /* key material itself; at least one */
+    struct str secret, pem, jwks; /* key material itself; at least one, unless `waits` */
+    struct str fetched;           /* a JWK Set, too: from a URL */
+    bool waits;                   /* … that has not come yet */
+    /* A token asks for a key that is not here; any thread, often, and it returns at once. NULL:
+     * nobody looks for more keys. */
+    void (*on_missing)(void *owner);
+    void *owner;
     struct str issuer, audience;
     int64_t skew_s, age_max_s; /* age_max_s 0: no bound, and then a token must have "exp" */
     struct str customer;       /* of all tokens; empty: the claim says it */
@@ -32,8 +38,8 @@ struct bearer {
     struct str groups;         /* names, a line feed after each */
     int64_t expires_s;         /* > 0 */
 };
-/* ERR_TOKEN_INVALID, ERR_KEY_EXPIRED, with the reason in fault->detail: for the log alone, and
- * never with the token or a claim in it. Texts are in the arena. */
+/* ERR_TOKEN_INVALID, ERR_KEY_EXPIRED, ERR_KEYS_UNAVAILABLE, with the reason in fault->detail: for
+ * the log alone, and never with the token or a claim in it. Texts are in the arena. */
 NODISCARD enum err verifier_read(const struct verifier *verifier, struct str token, int64_t now_s,
                                  struct arena *arena, struct bearer *bearer, struct fault *fault);
 bool bearer_in_group(const struct bearer *bearer, struct str group);

@@ -34,7 +34,6 @@ static struct str first_said(struct str a, struct str b, struct str c)
 static void consider(struct gathering *gathering, const struct govern_candidate *route,
                      struct candidates *candidates)
 {
-    static const char *const origins[] = {"default", "promo", "exclusive"};
     struct resolution resolution;
     struct refusal refusal;
     const struct doc_provider *provider =
@@ -50,7 +49,8 @@ static void consider(struct gathering *gathering, const struct govern_candidate 
     struct str const none = {0};
     candidate.model = first_said(cell ? cell->model : none, route->model,
                                  provider ? provider->default_model : none);
-    candidate.origin = resolution.has_cell ? str_of(origins[resolution.cell_origin]) : none;
+    candidate.origin =
+        resolution.has_cell ? str_of(cell_origin_name(resolution.cell_origin)) : none;
     candidate.daily_limit = resolution.daily;
     candidate.monthly_limit = resolution.monthly;
     if (resolution.has_cell)

@@ -12,6 +12,7 @@ static const struct {
     [DOC_PROVIDER] = {STR_ROW("provider"), compile_provider},
     [DOC_PLAN] = {STR_ROW("plan"), compile_plan},
     [DOC_PLAN_VERSION] = {STR_ROW("plan_version"), compile_plan_version},
+    [DOC_MARKUP] = {STR_ROW("markup"), compile_markup},
     [DOC_FEATURE_PROVIDER] = {STR_ROW("feature_provider"), compile_route},
     [DOC_MATRIX_CELL] = {STR_ROW("matrix_cell"), compile_cell},
     [DOC_GROUP] = {STR_ROW("group"), compile_group},

@@ -6,7 +6,8 @@
  */
 #pragma once
 #include "codec/json.h"
-#include "core/terms.h"
+#include "core/gate_terms.h"
+#include "core/moved.h"
 #include "govern/index.h"
 #include "govern/zones.h"
 
@@ -26,6 +27,7 @@ enum doc_kind {
     DOC_SUBSCRIPTION,
     DOC_LICENSE,
     DOC_KEY_RULES,
+    DOC_MARKUP,
     DOC_KIND_COUNT,
 };
 /* DOC_KIND_COUNT: a kind that says nothing about who may call. */
@@ -84,6 +86,8 @@ struct doc_limit {
 struct doc_profile {
     struct doc doc;
     const struct zone *zone;
+    const struct zones_past *past; /* NULL: there was no other zone */
+    int64_t low_credit;            /* nano; -1: the plan says */
 };
 struct doc_user {
     struct doc doc;
@@ -103,6 +107,11 @@ struct doc_license {
 struct doc_key {
     struct doc doc;
     struct key_terms terms;
+};
+
+struct doc_markup {
+    struct doc doc;
+    int64_t factor, fixed; /* as in struct tariff */
 };
 
 struct compiler {

@@ -2,6 +2,37 @@
  */
 #include "govern/compile_int.h"
 
+/* Zones that the server has noted. One that this machine has no longer is as if it had not been. */
+static const struct zones_past *read_past(struct reading *reading)
+{
+    struct str const list = member_raw(reading, "time_zone_before");
+    struct str element;
+    size_t at = 0;
+    if (list.ptr == NULL)
+        return NULL;
+    struct zones_past *past = reading_room(reading, sizeof *past);
+    if (json_type(list) != JSON_ARRAY)
+        reading_wrong(reading, "time_zone_before", "is not a list");
+    while (past && reading->err == ERR_OK && json_next(list, &at, &element)) {
+        struct json_object object;
+        struct reading inside;
+        struct fault ignored = {0};
+        if (past->count == ZONES_PAST_MAX || !reading_inside(reading, element, &object, &inside)) {
+            reading_wrong(reading, "time_zone_before", "is more than a list of a few zones");
+            return NULL;
+        }
+        struct zone_past *one = &past->list[past->count];
+        struct str const name = member_name(&inside, "time_zone");
+        one->until_us = member_instant(&inside, "until");
+        bool const later = past->count == 0 || one->until_us > past->list[past->count - 1].until_us;
+        if (inside.err == ERR_OK && later &&
+            zones_get(reading->compiler->zones, name, &one->zone, &ignored) == ERR_OK)
+            past->count++;
+        reading_back(reading, &inside);
+    }
+    return past && past->count > 0 ? past : NULL;
+}
+
 void compile_profile(struct reading *reading)
 {
     struct doc_profile *made = reading_room(reading, sizeof *made);
@@ -13,8 +44,10 @@ void compile_profile(struct reading *reading)
     made->doc.owner = reading_copy(reading, reading->id);
     made->doc.head.list = LIST_SELF;
     made->zone = zones_default(zones);
+    made->low_credit = member_amount(reading, "low_credit");
     if (!str_empty(name) && reading->err == ERR_OK)
         reading->err = zones_get(zones, name, &made->zone, reading->fault);
+    made->past = read_past(reading);
 }
 
 static bool is_profile(struct str name)
@@ -139,6 +172,7 @@ static void read_budget(struct reading *reading, struct key_terms *terms)
         reading_wrong(&inside, "amount", "is missing");
     if (!read_window(&inside, "window", &budget->kind))
         reading_wrong(&inside, "window", "is missing");
+    budget->alerts = read_alerts(&inside, STR("budget"), alerts_usual);
     terms->has_budget = true;
     reading_back(reading, &inside);
 }

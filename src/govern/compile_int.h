@@ -48,6 +48,10 @@ struct selector member_selector(struct reading *reading, const struct json_objec
 enum metric member_metric(struct reading *reading, int absent);
 /* name, metric, window, value, mode and selectors; identity is the caller's. */
 void read_limit(struct reading *reading, struct limit *limit);
+/* The member alert_percent; absent: `absent`, and NULL when that is empty, too. */
+const struct alert_terms *read_alerts(struct reading *reading, struct str name,
+                                      struct alert_thresholds absent);
+extern const struct alert_thresholds alerts_usual; /* 80 and 100 percent */
 bool read_window(struct reading *reading, const char *name, enum window_kind *kind);
 /* Hash of "a/b/c"; parts with ptr NULL are left out. */
 uint64_t identity_of(struct str a, struct str b, struct str c);
@@ -68,3 +72,6 @@ void compile_user(struct reading *reading);
 void compile_subscription(struct reading *reading);
 void compile_license(struct reading *reading);
 void compile_key(struct reading *reading);
+void compile_markup(struct reading *reading);
+/* The member `credit` of a plan version; NULL: there is none. */
+const struct credit_terms *read_credit(struct reading *reading);

@@ -30,6 +30,33 @@ bool read_window(struct reading *reading, const char *name, enum window_kind *ki
     return word >= 0;
 }
 
+const struct alert_thresholds alerts_usual = {{80, 100}};
+
+const struct alert_terms *read_alerts(struct reading *reading, struct str name,
+                                      struct alert_thresholds absent)
+{
+    struct alert_thresholds thresholds = absent;
+    struct str const list = member_raw(reading, "alert_percent");
+    struct str element;
+    size_t at = 0;
+    if (list.ptr) {
+        thresholds = (struct alert_thresholds){0};
+        if (json_type(list) != JSON_ARRAY)
+            reading_wrong(reading, "alert_percent", "is not a list");
+        while (json_type(list) == JSON_ARRAY && json_next(list, &at, &element)) {
+            int64_t percent = -1;
+            if (!json_i64(element, &percent) || !alert_add(&thresholds, percent))
+                reading_wrong(reading, "alert_percent", "has too many shares, or one that is none");
+        }
+    }
+    if (thresholds.percent[0] == 0)
+        return NULL;
+    struct alert_terms *terms = reading_room(reading, sizeof *terms);
+    if (terms)
+        *terms = (struct alert_terms){.name = name, .thresholds = thresholds};
+    return terms;
+}
+
 void read_limit(struct reading *reading, struct limit *limit)
 {
     limit->name = member_text(reading, "name");
@@ -45,6 +72,9 @@ void read_limit(struct reading *reading, struct limit *limit)
     if (limit->value < 0)
         reading_wrong(reading, "value", "is missing");
     limit->where = member_selector(reading, reading->object);
+    struct alert_thresholds const none = {0};
+    struct str const name = str_empty(limit->name) ? reading->id : limit->name;
+    limit->alerts = read_alerts(reading, reading_copy(reading, name), none);
 }
 
 void compile_limit(struct reading *reading)

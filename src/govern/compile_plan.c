@@ -28,25 +28,41 @@ void compile_plan(struct reading *reading)
     (void)reading_room(reading, sizeof(struct doc)); /* that it exists is all we need to know */
 }
 
+/* In the unit of the metric; -1 when absent. */
+static int64_t read_quantity(struct reading *reading, const char *name, enum metric metric)
+{
+    struct str const said = member_raw(reading, name);
+    if (metric == METRIC_COST && json_type(said) == JSON_STRING)
+        return member_amount(reading, name);
+    int64_t quantity = member_i64(reading, name, 0, INT64_MAX, -1);
+    if (metric == METRIC_COST && json_type(said) == JSON_NUMBER &&
+        __builtin_mul_overflow(quantity, (int64_t)1000000000, &quantity))
+        reading_wrong(reading, name, "is too large an amount");
+    return quantity;
+}
+
 static void read_item(struct reading *reading, struct item *item, struct str plan)
 {
-    static const char *const overages[] = {"block", "bill"};
+    static const char *const overages[] = {"block", "bill", "throttle"};
     item->feature = member_name(reading, "feature");
     item->metric = member_metric(reading, METRIC_REQUESTS);
     if (item->metric == METRIC_CONCURRENT)
         reading_wrong(reading, "metric", "concurrent calls cannot be included");
     item->kind = WINDOW_PERIOD;
     (void)read_window(reading, "reset", &item->kind);
-    struct str const included = member_raw(reading, "included");
-    item->included = item->metric == METRIC_COST && json_type(included) == JSON_STRING
-                         ? member_amount(reading, "included")
-                         : member_i64(reading, "included", 0, INT64_MAX, -1);
-    if (item->metric == METRIC_COST && json_type(included) == JSON_NUMBER &&
-        __builtin_mul_overflow(item->included, (int64_t)1000000000, &item->included))
-        reading_wrong(reading, "included", "is too large an amount");
-    item->overage = (enum overage_mode)member_word(reading, "overage", overages, 2, OVERAGE_BLOCK);
+    item->included = read_quantity(reading, "included", item->metric);
+    int64_t const rollover = read_quantity(reading, "rollover_max", item->metric);
+    item->rollover_max = rollover > 0 ? rollover : 0;
+    if (rollover >= 0 && (item->included < 0 || item->kind == WINDOW_EVER))
+        reading_wrong(reading, "rollover_max", "goes with a quantity that is included again");
+    item->overage = (enum overage_mode)member_word(reading, "overage", overages, 3, OVERAGE_BLOCK);
+    item->throttle_per_minute = member_i64(reading, "throttle_per_minute", 1, 1000000, 0);
+    if ((item->overage == OVERAGE_THROTTLE) != (item->throttle_per_minute > 0))
+        reading_wrong(reading, "throttle_per_minute", "goes with overage throttle, and only so");
     item->overage_cap = member_amount(reading, "overage_cap");
     item->identity = identity_of(STR("allowance"), plan, item->feature);
+    item->alerts = read_alerts(reading, item->feature, alerts_usual);
+    item->cap_alerts = read_alerts(reading, STR("overage"), alerts_usual);
 }
 
 static void read_plan_limit(struct reading *reading, struct limit *limit, struct str plan)
@@ -118,7 +134,10 @@ void compile_plan_version(struct reading *reading)
     terms->providers = member_names(reading, "providers");
     terms->ai_token_limit = member_i64(reading, "ai_token_limit", 0, INT64_MAX, -1);
     terms->output_max = member_i64(reading, "output_max", 1, INT64_MAX, 0);
+    int64_t const low_credit = member_amount(reading, "low_credit");
+    terms->low_credit = low_credit < 0 ? 0 : low_credit;
     terms->overage_identity = identity_of(STR("overage"), terms->plan, (struct str){0});
+    terms->credit = read_credit(reading);
     made->doc.owner_kind = NODE_PLAN;
     made->doc.owner = terms->plan;
     made->doc.head.list = LIST_SELF;
@@ -139,7 +158,7 @@ void compile_route(struct reading *reading)
     made->provider = member_name(reading, "provider");
     made->role = str_of(roles[member_word(reading, "role", roles, 5, 3)]);
     made->model = member_text(reading, "model");
-    made->weight = member_i64(reading, "weight", 0, 1000, 0);
+    made->weight = member_i64(reading, "weight", 0, 1000, 100);
     made->order = member_i64(reading, "order", 0, INT32_MAX, 0);
     made->active = member_bool(reading, "active", true);
 }

@@ -26,6 +26,7 @@ void gather_who(struct gathering *gathering, struct govern *govern, const struct
     gathering->group_count = 0;
     gathering->too_many_groups = false;
     gathering->dry_group = none;
+    gathering->customer_id = ask->customer_id;
     gathering->customer = node_find(govern, NODE_CUSTOMER, ask->customer_id);
     gathering->key = node_find(govern, NODE_KEY, ask->key_id);
     const struct doc_key *key = (const struct doc_key *)node_list(gathering->key, LIST_SELF);
@@ -36,6 +37,7 @@ void gather_who(struct gathering *gathering, struct govern *govern, const struct
     gathering->user_doc = (const struct doc_user *)node_list(gathering->user, LIST_SELF);
     const struct doc_profile *profile =
         (const struct doc_profile *)node_list(gathering->customer, LIST_SELF);
+    gathering->past = profile ? profile->past : NULL;
     gathering->zone = profile ? profile->zone : zones_default(govern->compiler.zones);
     gathering->customer_whom = whom_hash(STR("customer"), ask->customer_id, none);
     gathering->user_whom = str_empty(gathering->user_name)
@@ -122,6 +124,15 @@ enum err gather_gates(struct gathering *gathering, struct refusal *refusal)
     return err != ERR_OK ? err : gate_license(gathering, refusal);
 }
 
+int64_t gather_low_credit(const struct gathering *gathering)
+{
+    const struct doc_profile *profile =
+        (const struct doc_profile *)node_list(gathering->customer, LIST_SELF);
+    if (profile && profile->low_credit >= 0)
+        return profile->low_credit;
+    return gathering->plan ? gathering->plan->low_credit : 0;
+}
+
 /* By priority, then id; a group counts once, for the customer when both are members. */
 static void group_add(struct gathering *gathering, struct str id, uint64_t whom)
 {
@@ -190,6 +201,7 @@ static void overrides_of(struct resolution *resolution, const struct node *node)
 /* What the licence brings, and the key's budget. */
 static void limits_made(const struct gathering *gathering, struct resolution *resolution)
 {
+    static const struct alert_terms alerts = {STR_ROW("license"), {{80, 100}}};
     const struct license_terms *license = gathering->license;
     const struct plan_terms *plan = gathering->plan;
     if (license) {
@@ -199,6 +211,7 @@ static void limits_made(const struct gathering *gathering, struct resolution *re
                                     .kind = WINDOW_MONTH,
                                     .metric = METRIC_TOKENS,
                                     .mode = WINDOW_HARD,
+                                    .alerts = &alerts,
                                     .value = license->ai_token_limit >= 0 ? license->ai_token_limit
                                                                           : computed};
         if (limit.value >= 0)

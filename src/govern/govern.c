@@ -1,6 +1,7 @@
 /* govern.c - one call's verdict: gather, resolve, and put windows to the limits. */
 #include "govern/govern.h"
 #include "base/must.h"
+#include "govern/basis.h"
 #include "govern/recent.h"
 
 static struct govern_source source_of(const struct entry *entry)
@@ -12,8 +13,9 @@ static struct rule rule_of(const struct gathering *gathering, struct slot *slot,
                            const struct entry *entry)
 {
     enum window_kind kind = entry->limit.kind;
-    struct bounds const bounds = slot_window(slot, &kind, gathering->zone, gathering->subscription,
-                                             gathering->plan, gathering->call.now_us);
+    struct bounds const bounds =
+        slot_window(slot, &kind, gathering->zone, gathering->past, gathering->subscription,
+                    gathering->plan, gathering->call.now_us);
     uint64_t const counted = (uint64_t)kind << 8 | (uint64_t)entry->limit.metric;
     return (struct rule){.counter =
                              terms_join(terms_join(entry->limit.identity, entry->whom), counted),
@@ -23,7 +25,8 @@ static struct rule rule_of(const struct gathering *gathering, struct slot *slot,
                          .scope = layer_scope(entry->owner_layer),
                          .start_us = bounds.start_us,
                          .end_us = bounds.end_us,
-                         .limit = entry->limit.value};
+                         .limit = entry->limit.value,
+                         .alerts = entry->limit.alerts};
 }
 
 static void verdict_fill(struct govern_verdict *verdict, const struct gathering *gathering,
@@ -36,11 +39,18 @@ static void verdict_fill(struct govern_verdict *verdict, const struct gathering 
         verdict->sources[i] = source_of(&resolution->list[i]);
     }
     verdict->output_max = resolution->output_max;
+    if (resolution->has_cell) {
+        verdict->cell = resolution->cell_id;
+        verdict->cell_origin = cell_origin_name(resolution->cell_origin);
+    }
     rules->overage = resolution->overage;
+    rules->throttle_per_minute = resolution->throttle_per_minute;
+    rules->low_credit = gather_low_credit(gathering);
     rules->has_allowance = resolution->has_allowance;
     rules->has_overage_cap = resolution->has_overage_cap;
     if (rules->has_allowance) {
         rules->allowance = rule_of(gathering, slot, &resolution->allowance);
+        rules->allowance.rollover_max = resolution->rollover_max;
         verdict->sources[rules->count] = source_of(&resolution->allowance);
     }
     if (rules->has_overage_cap) {
@@ -57,8 +67,15 @@ static void verdict_begin(struct govern_verdict *verdict, const struct zone *zon
     verdict->rules.count = 0;
     verdict->rules.has_allowance = verdict->rules.has_overage_cap = false;
     verdict->rules.overage = OVERAGE_BLOCK;
+    verdict->rules.throttle_per_minute = 0;
+    verdict->tariff = (struct tariff){0};
+    verdict->unit_pt = verdict->unit_en = (struct str){0};
+    verdict->rules.low_credit = 0;
     verdict->output_max = 0;
     verdict->plan = verdict->plan_version = verdict->subscription = (struct str){0};
+    verdict->cell = (struct str){0};
+    verdict->cell_origin = NULL;
+    verdict->basis = 0;
     verdict->zone = zone;
 }
 
@@ -69,6 +86,10 @@ static void verdict_name(struct govern_verdict *verdict, const struct gathering 
         verdict->subscription = gathering->subscription->terms.id;
     if (!gathering->plan)
         return;
+    if (gathering->plan->credit) {
+        verdict->unit_pt = gathering->plan->credit->unit_pt;
+        verdict->unit_en = gathering->plan->credit->unit_en;
+    }
     verdict->plan = gathering->plan->plan;
     verdict->plan_version = gathering->plan->id;
 }
@@ -111,7 +132,10 @@ enum err govern_resolve(struct govern *govern, const struct govern_ask *ask,
         err = resolution_end(&resolution, &refusal);
     }
     if (err == ERR_OK) {
+        gather_tariff(&gathering, &verdict->tariff);
         verdict_fill(verdict, &gathering, &govern->slots[number], &resolution);
+        if (verdict->governed || verdict->rules.count > 0)
+            verdict->basis = basis_name(ask, verdict);
         recent_keep(govern, &govern->slots[number], said, &gathering, resolution.edge_us, verdict);
     }
     slot_unlock(govern, number);

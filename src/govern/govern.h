@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "core/markup.h"
 #include "core/rule.h"
 
 struct govern;
@@ -55,11 +56,16 @@ struct govern_verdict {
     enum refusal_scope scope; /* of a refusal */
     int64_t until_us;         /* when a refusal ends by itself; 0: it does not */
     struct rules rules;
+    struct tariff tariff;        /* what the customer is charged; may be none */
+    struct str unit_pt, unit_en; /* of its credits, as the plan calls them; empty: money */
     struct govern_source sources[RULES_PER_CALL_MAX + 2]; /* … then allowance, overage cap */
     int64_t output_max;                                   /* tokens; 0: the model's own */
     struct str plan, plan_version, subscription;          /* ids; empty: none */
-    const struct zone *zone;                              /* the customer's; never NULL */
-    void *held;                                           /* ours: what the views live in */
+    struct str cell;                                      /* of the matrix; ptr NULL: none */
+    const char *cell_origin;                              /* "default" …; NULL: no cell */
+    uint64_t basis;          /* basis.h: what all this rested on, by its name; 0: not governed */
+    const struct zone *zone; /* the customer's; never NULL */
+    void *held;              /* ours: what the views live in */
     unsigned slot;
 };
 

@@ -76,7 +76,9 @@ struct node *node_find_pair(const struct govern *govern, enum node_kind kind, st
                             char between, struct str b);
 void *doc_find(const struct govern *govern, enum doc_kind kind, struct str id);
 
-/* The window that holds now; *kind becomes what it really is (a period without one: a month). */
+/* The window that holds now; `past` NULL: the zone has not changed; *kind becomes what it really is
+ * (a period without one: a month). */
 struct bounds slot_window(struct slot *slot, enum window_kind *kind, const struct zone *zone,
+                          const struct zones_past *past,
                           const struct doc_subscription *subscription,
                           const struct plan_terms *plan, int64_t now_us);

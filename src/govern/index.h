@@ -1,8 +1,10 @@
-/* index.h - everything that has a kind and an id, found by them: eight bytes per entry and slack.
+/* index.h - everything that has a kind and an id, found by them: 16 bytes per entry and slack.
  *
  * What:  open addressing over pointers to objects that begin with struct entry_head. Growing makes
  *        a new table beside the old one, so that readers are kept out only while they are swapped.
- * Not:   thread-safe by itself; no ownership. Rules: one writer.
+ * Why:   the hash beside the pointer: with a million keys each look into an entry is a walk to
+ * memory, and most keys and users have no document, so that all of a run of slots is walked. Not:
+ * thread-safe by itself; no ownership. Rules: one writer.
  */
 #pragma once
 #include "base/err.h"
@@ -15,8 +17,12 @@ struct entry_head {
     uint8_t kind, list;
 };
 
+struct index_slot {
+    struct entry_head *head; /* NULL: empty */
+    uint32_t hash;
+};
 struct index {
-    struct entry_head **slots;
+    struct index_slot *slots;
     size_t capacity, used, count;
 };
 

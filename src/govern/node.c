@@ -9,7 +9,7 @@ static size_t list_count(enum node_kind kind)
         [NODE_CUSTOMER] = LIST_COUNT,    [NODE_USER] = LIST_MEMBERS + 1,
         [NODE_KEY] = LIST_OVERRIDES + 1, [NODE_GROUP] = LIST_OVERRIDES + 1,
         [NODE_PLAN] = LIST_SELF + 1,     [NODE_MATRIX] = LIST_SELF + 1,
-        [NODE_FEATURE] = LIST_SELF + 1,
+        [NODE_FEATURE] = LIST_SELF + 1,  [NODE_MARKUP] = LIST_SELF + 1,
     };
     return counts[kind];
 }
@@ -51,7 +51,8 @@ static bool is_before(const struct doc *a, const struct doc *b)
     if (a->head.kind == DOC_PLAN_VERSION)
         return ((const struct doc_plan_version *)a)->terms.number >
                ((const struct doc_plan_version *)b)->terms.number;
-    bool const newest_first = a->head.kind == DOC_SUBSCRIPTION || a->head.kind == DOC_LICENSE;
+    bool const newest_first = a->head.kind == DOC_SUBSCRIPTION || a->head.kind == DOC_LICENSE ||
+                              a->head.kind == DOC_MARKUP;
     return newest_first ? id_compare(a, b) > 0 : id_compare(a, b) < 0;
 }
 

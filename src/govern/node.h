@@ -16,11 +16,13 @@ enum node_kind {
     NODE_PLAN,
     NODE_MATRIX, /* id "PLAN" 0x1f "FEATURE" */
     NODE_FEATURE,
+    NODE_MARKUP, /* id "SCOPE" 0x1f "SCOPE_ID" */
     NODE_KIND_COUNT,
 };
 
 enum node_list {
-    LIST_SELF, /* profile, user, key rules, group; versions of a plan; cells; routes of a feature */
+    LIST_SELF, /* profile, user, key rules, group; versions of a plan; cells; routes of a feature;
+                  markups */
     LIST_LIMITS,
     LIST_OVERRIDES,
     LIST_MEMBERS,
@@ -28,6 +30,18 @@ enum node_list {
     LIST_LICENSES,
     LIST_COUNT,
 };
+
+/* Scopes of markups, the nearest first. */
+enum markup_scope {
+    MARKUP_CUSTOMER,
+    MARKUP_PLAN,
+    MARKUP_MODEL,
+    MARKUP_PROVIDER,
+    MARKUP_GLOBAL,
+    MARKUP_SCOPE_COUNT,
+};
+#define MARKUP_EVERYTHING "*" /* the id of the global one's node */
+extern const char *const markup_scopes[MARKUP_SCOPE_COUNT];
 
 struct node {
     struct entry_head head; /* kind: enum node_kind; list: how many lists it has */

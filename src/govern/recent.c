@@ -47,6 +47,9 @@ static void verdict_copy(struct govern_verdict *to, const struct govern_verdict 
     to->plan = from->plan;
     to->plan_version = from->plan_version;
     to->subscription = from->subscription;
+    to->cell = from->cell;
+    to->cell_origin = from->cell_origin;
+    to->basis = from->basis;
     to->zone = from->zone;
     to->rules.count = count;
     memcpy(to->rules.list, from->rules.list, count * sizeof from->rules.list[0]);
@@ -54,6 +57,11 @@ static void verdict_copy(struct govern_verdict *to, const struct govern_verdict 
     to->rules.has_allowance = from->rules.has_allowance;
     to->rules.has_overage_cap = from->rules.has_overage_cap;
     to->rules.overage = from->rules.overage;
+    to->rules.throttle_per_minute = from->rules.throttle_per_minute;
+    to->tariff = from->tariff;
+    to->unit_pt = from->unit_pt;
+    to->unit_en = from->unit_en;
+    to->rules.low_credit = from->rules.low_credit;
     if (from->rules.has_allowance)
         to->rules.allowance = from->rules.allowance;
     if (from->rules.has_overage_cap)

@@ -62,9 +62,23 @@ static bool holds(const struct bounds *bounds, int64_t at_us)
     return bounds->start_us <= at_us && at_us < bounds->end_us;
 }
 
-static struct bounds calendar_window(struct slot *slot, enum window_kind kind,
-                                     const struct zone *zone, int64_t now_us)
+/* No window of the calendar is moved any more when the zone changed so long ago. */
+static const int64_t moved_for_us = 70 * (int64_t)86400 * 1000000;
+
+static bool may_be_moved(const struct zones_past *past, int64_t now_us)
 {
+    return past != NULL && now_us < past->list[past->count - 1].until_us + moved_for_us;
+}
+
+static struct bounds calendar_window(struct slot *slot, enum window_kind kind,
+                                     const struct zone *zone, const struct zones_past *past,
+                                     int64_t now_us)
+{
+    if (may_be_moved(past, now_us)) {
+        struct bounds moved;
+        moved_window(kind, zone, past, now_us, &moved.start_us, &moved.end_us);
+        return moved;
+    }
     unsigned const place = zone_number(zone) % ZONE_CACHE;
     if (slot->zones[place].zone != zone) {
         memset(slot->zones[place].bounds, 0, sizeof slot->zones[place].bounds);
@@ -76,7 +90,9 @@ static struct bounds calendar_window(struct slot *slot, enum window_kind kind,
     return *bounds;
 }
 
+/* What is kept of a period holds, whatever zone came since: one that runs keeps its end. */
 static struct bounds billing_period(struct slot *slot, const struct zone *zone,
+                                    const struct zones_past *past,
                                     const struct doc_subscription *subscription,
                                     const struct plan_terms *plan, int64_t now_us)
 {
@@ -90,7 +106,8 @@ static struct bounds billing_period(struct slot *slot, const struct zone *zone,
                                      .count = plan->unit_count,
                                      .anchor_us = subscription->terms.anchor_us,
                                      .anchor_day = subscription->terms.anchor_day};
-    struct period const period = period_at(&rule, zone, now_us);
+    static const struct zones_past none;
+    struct period const period = moved_period(&rule, zone, past ? past : &none, now_us);
     slot->periods[place].serial = subscription->serial;
     slot->periods[place].zone = zone;
     slot->periods[place].unit = plan->unit;
@@ -100,14 +117,15 @@ static struct bounds billing_period(struct slot *slot, const struct zone *zone,
 }
 
 struct bounds slot_window(struct slot *slot, enum window_kind *kind, const struct zone *zone,
+                          const struct zones_past *past,
                           const struct doc_subscription *subscription,
                           const struct plan_terms *plan, int64_t now_us)
 {
     if (*kind == WINDOW_EVER)
         return (struct bounds){0, INT64_MAX};
     if (*kind == WINDOW_PERIOD && subscription && plan && subscription->terms.has_anchor)
-        return billing_period(slot, zone, subscription, plan, now_us);
+        return billing_period(slot, zone, past, subscription, plan, now_us);
     if (*kind == WINDOW_PERIOD)
         *kind = WINDOW_MONTH;
-    return calendar_window(slot, *kind, zone, now_us);
+    return calendar_window(slot, *kind, zone, past, now_us);
 }

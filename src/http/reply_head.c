@@ -20,14 +20,16 @@ static const struct {
                     X(412, "Precondition Failed") X(413, "Content Too Large") X(414, "URI Too Long")
                         X(415, "Unsupported Media Type") X(416, "Range Not Satisfiable")
                             X(417, "Expectation Failed") X(422, "Unprocessable Content")
-                                X(426, "Upgrade Required") X(428, "Precondition Required") X(
-                                    429, "Too Many Requests") X(431,
-                                                                "Request Header Fields Too Large")
-                                    X(499, "Client Closed Request") X(500, "Internal Server Error")
-                                        X(501, "Not Implemented") X(502, "Bad Gateway")
-                                            X(503, "Service Unavailable") X(504, "Gateway Timeout")
-                                                X(505, "HTTP Version Not Supported")
-                                                    X(529, "Overloaded")
+                                X(424, "Failed Dependency") X(426, "Upgrade Required")
+                                    X(428, "Precondition Required") X(429, "Too Many Requests")
+                                        X(431, "Request Header Fields Too Large")
+                                            X(499, "Client Closed Request")
+                                                X(500, "Internal Server Error")
+                                                    X(501, "Not Implemented") X(502, "Bad Gateway")
+                                                        X(503, "Service Unavailable")
+                                                            X(504, "Gateway Timeout")
+                                                                X(505, "HTTP Version Not Supported")
+                                                                    X(529, "Overloaded")
 #undef X
 };
 

@@ -3,6 +3,7 @@
  * A libuv handle can try one address only: after a failure it is closed and opened again.
  */
 #include "base/must.h"
+#include "core/address.h"
 #include "net/loop_int.h"
 #include "net/stream_int.h"
 #include <stdio.h>
@@ -16,9 +17,11 @@ struct dial {
     uv_connect_t connect;
     struct sockaddr_storage addresses[ADDRESS_COUNT_MAX];
     size_t count, next;
-    bool resolving; /* libuv's thread pool holds `resolve` */
-    bool abandoned; /* … and the stream has been closed meanwhile */
-    int error;      /* of the last attempt */
+    bool resolving;   /* libuv's thread pool holds `resolve` */
+    bool abandoned;   /* … and the stream has been closed meanwhile */
+    unsigned refused; /* of the endpoint */
+    bool left_out;    /* an address of a refused class */
+    int error;        /* of the last attempt */
     char host[HOST_BYTES_MAX + 1];
     char port[8];
 };
@@ -80,7 +83,23 @@ static void try_next(struct stream *stream)
         if (dial->error == 0)
             return;
     }
-    stream_end_soon(stream, STREAM_END_REFUSED, uv_strerror(dial->error));
+    bool const forbidden = dial->count == 0 && dial->left_out;
+    stream_end_soon(stream, STREAM_END_REFUSED,
+                    forbidden ? "the host leads to an address that is not allowed"
+                              : uv_strerror(dial->error));
+}
+
+/* After the name was resolved, and right before connecting: what the name leads to then counts. */
+static bool is_refused(const struct dial *dial, const struct sockaddr *address)
+{
+    unsigned char bytes[16] = {[10] = 0xff, [11] = 0xff};
+    if (dial->refused == 0)
+        return false;
+    if (address->sa_family == AF_INET)
+        memcpy(bytes + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    else
+        memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+    return (dial->refused & ADDRESS_BIT(address_class(bytes))) != 0;
 }
 
 static void address_add(struct dial *dial, const struct sockaddr *address)
@@ -88,7 +107,9 @@ static void address_add(struct dial *dial, const struct sockaddr *address)
     size_t const bytes = address->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
                          : address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                           : 0;
-    if (bytes > 0 && dial->count < ADDRESS_COUNT_MAX)
+    if (bytes > 0 && is_refused(dial, address))
+        dial->left_out = true;
+    else if (bytes > 0 && dial->count < ADDRESS_COUNT_MAX)
         memcpy(&dial->addresses[dial->count++], address, bytes);
 }
 
@@ -118,7 +139,7 @@ static bool address_of(struct dial *dial, int port)
         address_add(dial, (struct sockaddr *)&v4);
     else if (uv_ip6_addr(dial->host, port, &v6) == 0)
         address_add(dial, (struct sockaddr *)&v6);
-    return dial->count > 0;
+    return dial->count > 0 || dial->left_out;
 }
 
 static void resolve_or_try(struct stream *stream, int port)
@@ -150,6 +171,7 @@ struct stream *stream_connect(struct loop *loop, const struct endpoint *to,
     stream_own(stream, handler, owner);
     stream->dial = dial;
     dial->stream = stream;
+    dial->refused = to->refused;
     dial->resolve.data = dial;
     if (to->host.len > HOST_BYTES_MAX) {
         stream_end_soon(stream, STREAM_END_REFUSED, "the host name is too long");

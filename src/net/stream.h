@@ -35,10 +35,11 @@ struct endpoint {
     struct str host; /* name or literal address */
     int port;
     struct tls_context *tls; /* NULL: plain. Not owned */
+    unsigned refused; /* ADDRESS_BIT()s that the host must not lead to; 0: it may lead anywhere */
 };
 
-/* Resolves, connects (addresses in turn), shakes hands. The copy of `to` is the stream's own.
- * NULL when memory is short; every other failure comes as on_end. */
+/* Resolves, connects (addresses in turn, those of refused classes left out), shakes hands. The copy
+ * of `to` is the stream's own. NULL when memory is short; every other failure comes as on_end. */
 struct stream *stream_connect(struct loop *loop, const struct endpoint *to,
                               const struct stream_handler *handler, void *owner);
 /* Sets or changes who is called (an idle connection gets a new owner). */

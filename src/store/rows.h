@@ -3,8 +3,7 @@
 #include "base/str.h"
 #include "core/money.h"
 #include "core/usage.h"
-
-enum row_origin { ORIGIN_FILE, ORIGIN_RUNTIME }; /* the configuration file, or made at run time */
+#include "store/document_rows.h"
 
 struct customer_row {
     struct str id, currency;
@@ -20,6 +19,8 @@ struct customer_row {
 struct key_row {
     struct str id, customer_id, name, prefix; /* prefix: shown; never the secret */
     unsigned char hash[32];
+    unsigned char old_hash[32]; /* of the secret before; good until old_until_us */
+    int64_t old_until_us;       /* 0: there is none */
     enum row_origin origin;
     int status;
     int64_t created_us, expires_us;                                 /* 0: never */
@@ -28,7 +29,8 @@ struct key_row {
 
 struct grant_row {
     struct str id, customer_id, category, source_type, source_id;
-    struct money amount, remaining;                         /* posted; holds are not in here */
+    struct str features;            /* it pays for, between spaces; empty: all */
+    struct money amount, remaining; /* posted; holds are not in here */
     int64_t priority, effective_us, expires_us, created_us; /* expires_us 0: never */
     int status;
 };
@@ -51,15 +53,25 @@ struct usage_row {
     uint64_t lsn; /* of the SETTLE record: primary key */
     struct str request_id, hold_id, customer_id, key_id, user, feature, module, profile, group;
     struct str endpoint, model, provider, upstream_model, outcome;
-    bool stream, late;
+    bool stream, late, own_key; /* own_key: of the customer, at the provider */
     int http_status, attempts, cache_level;
     struct usage usage;
     uint32_t price_version;
-    struct money cost, charged, covered, overage, debt,
-        held;                                       /* cost = charged+covered+overage+debt */
+    struct money cost;                            /* what the provider asks of us, USD */
+    struct money charged, covered, overage, debt; /* what the customer pays, in its currency */
+    struct money held;                            /* what the estimate was charged */
+    struct money list; /* what a call with an own key would have cost; for information */
     int64_t started_us, first_byte_us, finished_us; /* wall; first_byte_us 0: none came */
     int64_t ledger_txn;
+    struct str decision; /* what was in force (book/record_basis.h); empty: no plan, no limits */
 };
+
+/* What the customer was asked for a call, whoever paid it. */
+static inline struct money usage_row_charge(const struct usage_row *row)
+{
+    return (struct money){row->charged.nano + row->covered.nano + row->overage.nano +
+                          row->debt.nano};
+}
 
 enum { BUCKET_US = 15 * 60 * 1000000 };
 
@@ -67,7 +79,7 @@ struct bucket_row { /* sums over 15 minutes of UTC */
     int64_t start_us;
     struct str customer_id, key_id, provider, model;
     int64_t requests, failures, tokens[POOL_COUNT], latency_us;
-    struct money cost, charged;
+    struct money cost, charged, charge; /* cost: of the provider, USD; charge: usage_row_charge */
 };
 
 struct ledger_entry_row {
@@ -92,23 +104,4 @@ struct idempotency_row {
     int status; /* HTTP status of the stored answer; 0: begun, outcome lost */
     struct str content_type, headers, body;
     int64_t created_us, expires_us;
-};
-
-struct object_row {                   /* a document; see book/object.h */
-    struct str kind, id, customer_id; /* customer_id empty: the operator's own */
-    uint32_t version;
-    enum row_origin origin;
-    int64_t created_us, updated_us;
-    struct str text; /* JSON */
-};
-
-enum { AUDIT_HASH_BYTES = 32 };
-
-struct audit_row {     /* one change of one document, and who made it */
-    uint64_t sequence; /* 1, 2, 3 … without gaps */
-    int64_t at_us;
-    struct str actor, address, user_agent, reason, request_id;
-    struct str kind, object_id, customer_id, action; /* action: "create", "update", "delete" */
-    struct str before, after;                        /* JSON; empty: there was none, or not said */
-    unsigned char hash[AUDIT_HASH_BYTES];            /* see chain.h */
 };

@@ -6,7 +6,7 @@
  * Backends: sqlite/, memory/ (tests), later postgres/. Each passes tests/contract/ unchanged.
  */
 #pragma once
-#include "base/limits.h"
+#include "store/query.h"
 #include "store/rows.h"
 
 struct store;
@@ -16,39 +16,6 @@ struct store_position {
     uint64_t applied_lsn; /* every record up to here is in the rows */
     uint64_t
         recover_lsn; /* replay must start here to rebuild the live holds (<= applied_lsn + 1) */
-};
-
-struct usage_query {
-    struct str customer_id, key_id, request_id, model, provider; /* empty: any */
-    int64_t since_us, until_us;                                  /* by finished_us; 0: open */
-    uint64_t before_lsn; /* paging, newest first; 0: newest */
-    size_t limit;
-    bool oldest_first;
-};
-
-struct bucket_query {
-    struct str customer_id, key_id;
-    int64_t since_us, until_us;
-};
-
-struct object_filter { /* the document's member, as text, is this value (true, 5, a string …) */
-    struct str member, value; /* member: [a-z_]+, at most OBJECT_MEMBER_BYTES_MAX */
-};
-struct object_query {
-    struct str kind, customer_id; /* customer_id empty: any */
-    struct str after;             /* id of the last row seen; empty: from the start */
-    int64_t after_us;             /* by_updated: its updated_us */
-    size_t limit;                 /* 0: all */
-    bool by_updated, descending;  /* else in the order of ids (bytes), ascending */
-    size_t filter_count;
-    struct object_filter filters[OBJECT_FILTERS_MAX];
-};
-
-struct audit_query {                                /* newest first */
-    struct str actor, kind, object_id, customer_id; /* empty: any */
-    int64_t since_us, until_us;                     /* 0: open */
-    uint64_t before;                                /* sequence, for paging; 0: newest */
-    size_t limit;                                   /* 0: all */
 };
 
 /* Visitors answer false to stop. */
@@ -62,6 +29,9 @@ typedef bool bucket_visit(void *owner, const struct bucket_row *row);
 typedef bool idempotency_visit(void *owner, const struct idempotency_row *row); /* without body */
 typedef bool object_row_visit(void *owner, const struct object_row *row);
 typedef bool audit_visit(void *owner, const struct audit_row *row);
+typedef bool alert_visit(void *owner, const struct alert_row *row);
+typedef bool ending_visit(void *owner, const struct ending_row *row);
+typedef bool basis_visit(void *owner, const struct basis_row *row);
 
 struct store_ops {
     const char *name;
@@ -87,12 +57,22 @@ struct store_ops {
     enum err (*object_delete)(struct store *, struct str kind, struct str id, struct fault *);
     /* ERR_STORE_FAILED: the sequence is there already. */
     enum err (*audit_add)(struct store *, const struct audit_row *, struct fault *);
+    /* Nothing when the id, or the notice, is there already. */
+    enum err (*alert_put)(struct store *, const struct alert_row *, struct fault *);
+    /* Nothing when it was acknowledged already, or is not there. */
+    enum err (*alert_seen)(struct store *, int64_t id, int64_t at_us, struct str by,
+                           struct fault *);
+    enum err (*basis_put)(struct store *, const struct basis_row *, struct fault *); /* once */
     enum err (*forget)(struct store *, int64_t now_us,
                        struct fault *); /* expired counters, keys of idempotency */
     /* --- reading: any store thread ------------------------------------------------------------ */
     enum err (*position)(struct store *, struct store_position *, struct fault *);
     enum err (*customers)(struct store *, customer_visit *, void *owner, struct fault *);
     enum err (*keys)(struct store *, key_visit *, void *owner, struct fault *);
+    enum err (*customer_page)(struct store *, const struct account_query *, customer_visit *,
+                              void *owner, struct fault *);
+    enum err (*key_page)(struct store *, const struct account_query *, key_visit *, void *owner,
+                         struct fault *);
     enum err (*grants)(struct store *, grant_visit *, void *owner, struct fault *);
     enum err (*counters)(struct store *, counter_visit *, void *owner, struct fault *);
     enum err (*holds)(struct store *, hold_visit *, void *owner, struct fault *);
@@ -101,6 +81,8 @@ struct store_ops {
     enum err (*buckets)(struct store *, const struct bucket_query *, bucket_visit *, void *owner,
                         struct fault *);
     enum err (*idempotency)(struct store *, idempotency_visit *, void *owner, struct fault *);
+    /* The one of that name; none is no error. */
+    enum err (*basis)(struct store *, uint64_t name, basis_visit *, void *owner, struct fault *);
     /* One stored answer with its body; *found false when absent. */
     enum err (*idempotency_get)(struct store *, struct str customer_id,
                                 const unsigned char key_hash[32], idempotency_visit *, void *owner,
@@ -110,11 +92,16 @@ struct store_ops {
                         struct fault *);
     enum err (*object_get)(struct store *, struct str kind, struct str id, object_row_visit *,
                            void *owner, bool *found, struct fault *);
-    /* ERR_FIELD_INVALID: a filter's member is no name, or there are too many. */
+    /* ERR_FIELD_INVALID: a filter's member is no name, or there are too many. When look_max ends
+     * it, one last row comes with an empty text: no match, but where the next page begins. */
     enum err (*object_list)(struct store *, const struct object_query *, object_row_visit *,
                             void *owner, struct fault *);
     enum err (*audit_list)(struct store *, const struct audit_query *, audit_visit *, void *owner,
                            struct fault *);
+    enum err (*alert_list)(struct store *, const struct alert_query *, alert_visit *, void *owner,
+                           struct fault *);
+    enum err (*endings)(struct store *, const struct ending_query *, ending_visit *, void *owner,
+                        struct fault *);
     /* Walks the whole chain. ERR_CORRUPT: the first entry that was changed or is missing. What was
      * cut off at the end is only seen by who knows the head: it is given back (either may be NULL).
      */

@@ -454,15 +454,18 @@ static struct str head_render(const struct upstream_target *target,
                                                request->headers.len + FIXED_BYTES);
     if (!start)
         return (struct str){0};
-    char *end = put(start, STR("POST "));
+    char *end = put(start, request->is_get ? STR("GET ") : STR("POST "));
     end = put(end, request->path);
     end = put(end, STR(" HTTP/1.1\r\nhost: "));
     end = put(end, target->host_header);
     end = put(end, STR("\r\n"));
     end = put(end, request->headers);
-    end = put(end, STR("content-length: "));
-    end = put(end, str_make(digits + at, sizeof digits - at));
-    end = put(end, STR("\r\n\r\n"));
+    if (!request->is_get) {
+        end = put(end, STR("content-length: "));
+        end = put(end, str_make(digits + at, sizeof digits - at));
+        end = put(end, STR("\r\n"));
+    }
+    end = put(end, STR("\r\n"));
     return str_make(start, (size_t)(end - start));
 }
 

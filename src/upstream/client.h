@@ -39,12 +39,14 @@ struct upstream_target {
     struct str host_header; /* "host" or "host:port" */
     struct str ca_file;     /* empty: the system's */
     struct upstream_timeouts timeouts;
-    bool simulated; /* no network: the built-in provider answers */
+    bool simulated;             /* no network: the built-in provider answers */
+    unsigned addresses_refused; /* ADDRESS_BIT()s that the host must not lead to; 0: anywhere */
 };
 
 enum { UPSTREAM_PARTS_MAX = 15 }; /* with the head they are one writev */
 
 struct upstream_request {
+    bool is_get;     /* a GET without a body; else a POST */
     struct str path; /* with query */
     struct str
         headers; /* rendered lines (authorization, content-type …), without framing and Host */

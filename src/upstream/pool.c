@@ -52,7 +52,7 @@ static void idle_count_add(struct pools *pools, int change)
 static struct str key_make(struct pools *pools, const struct upstream_target *target)
 {
     struct buf *key = &pools->key;
-    int32_t const address[2] = {target->port, target->tls};
+    int32_t const address[3] = {target->port, target->tls, (int32_t)target->addresses_refused};
     buf_clear(key);
     if (buf_add(key, target->name) != ERR_OK || buf_add_byte(key, '\0') != ERR_OK ||
         buf_add(key, target->host) != ERR_OK || buf_add_byte(key, '\0') != ERR_OK ||
@@ -231,7 +231,7 @@ struct connection *pools_connect(struct pools *pools, const struct upstream_targ
     if (!pool)
         return NULL;
     pool->connection_count++;
-    struct endpoint const to = {target->host, target->port, pool->tls};
+    struct endpoint const to = {target->host, target->port, pool->tls, target->addresses_refused};
     struct connection *connection = connection_new(pools);
     if (connection) {
         connection->pool = pool;

@@ -196,6 +196,64 @@ static void test_keys(void **state)
     assert_string_equal(text.bytes, "k1 a main ck_ 34 0 1 99 60 5\n");
 }
 
+static void keys_fill(void)
+{
+    static const char *const ids[][2] = {
+        {"k3", "b"}, {"k1", "b"}, {"k2", "a"}, {"k4", "a"}, {"k5", "ab"}};
+    begin();
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        struct key_row const key = {.id = str_of(ids[i][0]),
+                                    .customer_id = str_of(ids[i][1]),
+                                    .hash = {[0] = (unsigned char)i}};
+        struct customer_row const customer = customer_make(ids[i][1]);
+        OK(store->ops->customer_put(store, &customer, &fault));
+        OK(store->ops->key_put(store, &key, &fault));
+    }
+    commit(1, 2);
+}
+
+static bool print_customer_id(void *owner, const struct customer_row *row)
+{
+    return LINE(owner, "%.*s ", STR_ARG(row->id));
+}
+
+static bool print_key_id(void *owner, const struct key_row *row)
+{
+    return LINE(owner, "%.*s.%.*s ", STR_ARG(row->customer_id), STR_ARG(row->id));
+}
+
+static void test_account_pages(void **state)
+{
+    (void)state;
+    static const struct {
+        struct account_query query;
+        const char *customers, *keys;
+    } rows[] = {
+        {{.limit = 0}, "a ab b ", "a.k2 a.k4 ab.k5 b.k1 b.k3 "},
+        {{.limit = 2}, "a ab ", "a.k2 a.k4 "},
+        {{.after_customer = STR_ROW("a"), .after_key = STR_ROW("k2")},
+         "ab b ",
+         "a.k4 ab.k5 b.k1 b.k3 "},
+        {{.after_customer = STR_ROW("a"), .after_key = STR_ROW("k4"), .limit = 2},
+         "ab b ",
+         "ab.k5 b.k1 "},
+        {{.after_customer = STR_ROW("b"), .after_key = STR_ROW("k3")}, "", ""},
+        {{.customer_id = STR_ROW("b")}, "a ab b ", "b.k1 b.k3 "},
+        {{.customer_id = STR_ROW("b"), .after_customer = STR_ROW("b"), .after_key = STR_ROW("k1")},
+         "",
+         "b.k3 "},
+        {{.customer_id = STR_ROW("nobody")}, "a ab b ", ""},
+    };
+    keys_fill();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text customers = {.rows = 0}, keys = {.rows = 0};
+        OK(store->ops->customer_page(store, &rows[i].query, print_customer_id, &customers, &fault));
+        OK(store->ops->key_page(store, &rows[i].query, print_key_id, &keys, &fault));
+        assert_string_equal(customers.bytes, rows[i].customers);
+        assert_string_equal(keys.bytes, rows[i].keys);
+    }
+}
+
 static bool print_grant(void *owner, const struct grant_row *row)
 {
     return LINE(owner, "%.*s %.*s %.*s %.*s %.*s %lld %lld %lld %d\n", STR_ARG(row->id),
@@ -351,6 +409,8 @@ static void test_everything_is_there_after_reopening(void **state)
     assert_int_equal(position.recover_lsn, 70);
 }
 
+#include "store_contract_alerts.c"
+#include "store_contract_endings.c"
 #include "store_contract_money.c"
 #include "store_contract_objects.c"
 
@@ -447,6 +507,7 @@ int store_contract_run(const struct store_contract *doors)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_customers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_account_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_grants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counters_and_forgetting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_holds, setup, teardown),
@@ -460,6 +521,10 @@ int store_contract_run(const struct store_contract *doors)
         cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_object_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(test_object_lists_refuse_bad_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_alerts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bases, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_endings, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_trail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readers_see_whole_transactions, setup, teardown),

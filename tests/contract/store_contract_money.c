@@ -96,6 +96,7 @@ static void test_usage_queries(void **state)
 
 static bool print_bucket(void *owner, const struct bucket_row *row)
 {
+    assert_int_equal(row->charge.nano, 3 * row->charged.nano);
     return LINE(owner, "%lld %.*s %.*s %.*s %lld %lld %lld %lld %lld %lld\n",
                 (long long)row->start_us, STR_ARG(row->customer_id), STR_ARG(row->key_id),
                 STR_ARG(row->model), (long long)row->requests, (long long)row->failures,
@@ -116,7 +117,8 @@ static void test_buckets_sum_up(void **state)
                              .failures = 1,
                              .latency_us = 10,
                              .cost = {5},
-                             .charged = {4}};
+                             .charged = {4},
+                             .charge = {12}};
     row.tokens[POOL_OUTPUT] = 7;
     for (uint64_t i = 1; i <= 2; i++) {
         begin();
@@ -179,7 +181,7 @@ static void test_ledger(void **state)
 }
 
 /* A small, correct set of books; each row of the test breaks one thing. */
-enum damage { NOTHING, GRANT_LEFT, BUCKET, CHARGE, NO_TXN, PARTS };
+enum damage { NOTHING, GRANT_LEFT, BUCKET, CHARGE, NO_TXN, BELOW_ZERO, BUCKET_CHARGE };
 
 static void books_make(enum damage damage)
 {
@@ -189,18 +191,20 @@ static void books_make(enum damage damage)
                                     .amount = {100},
                                     .remaining = {damage == GRANT_LEFT ? 31 : 30}};
     struct usage_row row = usage_make(7, "a", "r");
-    row.cost.nano = damage == PARTS ? 71 : 70;
+    row.cost.nano = 55; /* what the provider asks: with a markup, not what is charged */
     row.charged.nano = damage == CHARGE ? 69 : 70;
-    row.cost.nano -= damage == CHARGE;
+    row.covered.nano = damage == BELOW_ZERO ? -1 : 5;
     row.ledger_txn = damage == NO_TXN ? 0 : 7;
     memset(row.usage.tokens, 0, sizeof row.usage.tokens);
-    struct bucket_row const bucket = {.customer_id = STR("a"),
-                                      .key_id = STR("01KEY"),
-                                      .provider = STR("up"),
-                                      .model = STR("odd"),
-                                      .requests = damage == BUCKET ? 2 : 1,
-                                      .cost = row.cost,
-                                      .charged = row.charged};
+    struct bucket_row bucket = {.customer_id = STR("a"),
+                                .key_id = STR("01KEY"),
+                                .provider = STR("up"),
+                                .model = STR("odd"),
+                                .requests = damage == BUCKET ? 2 : 1,
+                                .cost = row.cost,
+                                .charged = row.charged,
+                                .charge = usage_row_charge(&row)};
+    bucket.charge.nano += damage == BUCKET_CHARGE;
     struct ledger_entry_row const entries[] = {
         {.account = STR("credit"), .customer_id = STR("a"), .amount = {-70}},
         {.account = STR("revenue"), .amount = {70}},
@@ -233,7 +237,8 @@ static void test_audit_finds_each_damage(void **state)
         {BUCKET, "buckets differ"},
         {CHARGE, "differ from their ledger transaction: 7"},
         {NO_TXN, "without a ledger transaction: 7"},
-        {PARTS, "not the sum of its parts: 7"},
+        {BELOW_ZERO, "an amount below zero: 7"},
+        {BUCKET_CHARGE, "buckets differ"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

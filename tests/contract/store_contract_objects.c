@@ -11,7 +11,8 @@ static bool print_object(void *owner, const struct object_row *row)
 
 static bool print_object_id(void *owner, const struct object_row *row)
 {
-    return LINE(owner, "%.*s ", STR_ARG(row->id));
+    /* an empty text: no match, the page goes on from here */
+    return LINE(owner, "%s%.*s ", str_empty(row->text) ? "|" : "", STR_ARG(row->id));
 }
 
 static void object_store(const char *kind, const char *id, const char *customer, int64_t updated_us,
@@ -69,8 +70,10 @@ static void test_objects(void **state)
 static void objects_fill(void)
 {
     begin();
-    object_store("user", "u1", "a", 50, "{\"name\":\"Ana\",\"active\":true,\"n\":5}");
-    object_store("user", "u2", "b", 40, "{\"name\":\"Bia\",\"active\":false,\"n\":5}");
+    object_store("user", "u1", "a", 50,
+                 "{\"name\":\"Ana\",\"active\":true,\"n\":5,\"external_id\":\"x\"}");
+    object_store("user", "u2", "b", 40,
+                 "{\"name\":\"Bia\",\"active\":false,\"n\":5,\"external_id\":\"x\"}");
     object_store("user", "u3", "a", 30, "{\"name\":\"Ana\",\"active\":false,\"n\":null}");
     object_store("user", "u4", "a", 30, "{\"name\":\"true\",\"active\":true,\"n\":15}");
     object_store("user", "u5", "b", 60, "{\"name\":\"J\\u00f3\"}");
@@ -126,6 +129,41 @@ static const struct {
                   {STR_ROW("name"), STR_ROW("Ana")},
                   {STR_ROW("active"), STR_ROW("true")}}},
      "u1 "},
+    {"a member with an index",
+     {.filter_count = 1, .filters = {{STR_ROW("external_id"), STR_ROW("x")}}},
+     "u1 u2 "},
+    {"… from the end, by pages",
+     {.descending = true,
+      .after = STR_ROW("u2"),
+      .filter_count = 1,
+      .filters = {{STR_ROW("external_id"), STR_ROW("x")}}},
+     "u1 "},
+    {"… of a customer, with another filter",
+     {.customer_id = STR_ROW("b"),
+      .filter_count = 2,
+      .filters = {{STR_ROW("n"), STR_ROW("5")}, {STR_ROW("external_id"), STR_ROW("x")}}},
+     "u2 "},
+    {"… by update",
+     {.by_updated = true, .filter_count = 1, .filters = {{STR_ROW("external_id"), STR_ROW("x")}}},
+     "u2 u1 "},
+    {"… whose value would be SQL",
+     {.filter_count = 1, .filters = {{STR_ROW("external_id"), STR_ROW("' OR 1 --")}}},
+     ""},
+    {"a bound of looks",
+     {.look_max = 2, .filter_count = 1, .filters = {{STR_ROW("name"), STR_ROW("Ana")}}},
+     "u1 |u2 "},
+    {"… from where it ended",
+     {.look_max = 2,
+      .after = STR_ROW("u2"),
+      .filter_count = 1,
+      .filters = {{STR_ROW("name"), STR_ROW("Ana")}}},
+     "u3 |u4 "},
+    {"… and to the end",
+     {.look_max = 2,
+      .after = STR_ROW("u4"),
+      .filter_count = 1,
+      .filters = {{STR_ROW("name"), STR_ROW("Ana")}}},
+     ""},
     {"a value that would be SQL",
      {.filter_count = 1, .filters = {{STR_ROW("name"), STR_ROW("' OR 1 --")}}},
      ""},

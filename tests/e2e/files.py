@@ -304,12 +304,14 @@ def test_litellm(t, w):
 @world
 def test_seeds(t, w):
     """Every folder of seeds applies, twice, and means what the source systems say."""
-    for name, count in [("s2", 2), ("s4", 79), ("s5", 8)]:
+    for name, count in [("s2", 2), ("s3", 6), ("s4", 79), ("s5", 8)]:
         t.equal(w.apply(path=SEEDS / name)["counts"], (count, 0, 0, 0), f"{name} is applied")
         t.equal(w.apply(path=SEEDS / name)["counts"], (0, 0, count, 0), f"{name} again: nothing")
     limits = w.api("GET", "plan-versions/crm-padrao-1")[1]["limits"]
     t.equal([(row["metric"], row["window"], row["value"], row["alert_percent"]) for row in limits],
             [("requests", "hour", 100, [80]), ("tokens", "day", 50000, [80]), ("cost", "month", "100", [80])], "S2's limits")
+    credit = w.api("GET", "plan-versions/starter-1")[1]["credit"]
+    t.equal((credit["minimum"], credit["unit"]["pt"]), ("10", "créditos"), "S3's minimum")
     rows = w.api("GET", "resolve?plan=premium&feature=user-chat&profile=user")[1]["candidates"]
     t.equal({(row["provider"], row["daily_limit"], row["monthly_limit"]) for row in rows}, {("openai", 50, 1000)}, "S4: premium; Anthropic waits for its dialect")
     cell = w.api("GET", "plan-matrix/premium-user-chat-anthropic-all")[1]

@@ -15,7 +15,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import config, folder, run_tests, serving  # noqa: E402
+from harness import config, cota, folder, run_tests, serving  # noqa: E402
 
 TOKEN = "admin-token-of-the-test"
 STORM = 1000
@@ -371,7 +371,8 @@ def test_tour(t, binary):
     text = (pathlib.Path(__file__).parents[2] / "docs" / "governance.md").read_text()
     text = text.replace("2026-11-20T00:00:00-03:00", instant(-3600)).replace("2026-12-01T00:00:00-03:00", instant(3600))
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M)
-    with folder() as path, serving(binary, config(), path) as daemon:
+    ring = "encryption_keys: [%s]\n" % cota(binary, "keygen")[1].strip()
+    with folder() as path, serving(binary, ring + config(), path) as daemon:
         script = f"set -e\nCOTA=http://127.0.0.1:{daemon.port}\nADMIN={TOKEN}\n" + "\n".join(blocks)
         done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         t.check(done.returncode == 0, "every line of the tour is answered with success", done.stdout[-2000:])

@@ -8,12 +8,15 @@ import collections
 import concurrent.futures
 import hashlib
 import hmac
+import http.server
 import json
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -398,6 +401,239 @@ def test_reload(t, binary):
             t.equal(daemon.chat()[0], 200, "API keys worked all the time")
 
 
+# --- keys by URL ----------------------------------------------------------------------------------------------------------
+ASK_SECONDS, FETCH_SECONDS = 30, 10  # gateway/jwks_plan.h, base/limits.h
+
+
+class Issuer:
+    """An identity provider's JWK Set on 127.0.0.1; `answer` is what it does next."""
+
+    def __init__(self, certificate=None):
+        issuer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                issuer.asked.append((time.monotonic(), self.path, dict(self.headers)))
+                issuer.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.asked, self.answer = [], Issuer.status(500)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port, self.scheme = self.server.server_address[1], "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket, self.scheme = context.wrap_socket(self.server.socket, server_side=True), "https"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def url(self, path="/keys", host="127.0.0.1"):
+        return f"{self.scheme}://{host}:{self.port}{path}"
+
+    def section(self, path="/keys", **more):
+        return settings(**{"secret": None, "jwks_url": self.url(path), "jwks_inside": True, **more})
+
+    def publish(self, *keys, cache="max-age=3600"):
+        self.answer = Issuer.body(json.dumps({"keys": [key.jwk() for key in keys]}).encode(), cache)
+
+    @staticmethod
+    def body(data, cache="max-age=3600"):
+        def answer(handler):
+            handler.send_response(200)
+            handler.send_header("Content-Type", "application/json")
+            handler.send_header("Cache-Control", cache)
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+        return answer
+
+    @staticmethod
+    def status(number, **headers):
+        def answer(handler):
+            handler.send_response(number)
+            for name, value in headers.items():
+                handler.send_header(name, value)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+        return answer
+
+    @staticmethod
+    def trickle(handler):
+        """A byte now and then, for ever."""
+        handler.send_response(200)
+        handler.end_headers()
+        while True:
+            try:
+                handler.wfile.write(b" ")
+            except OSError:
+                return
+            time.sleep(0.2)
+
+
+def by(key, **more):
+    return token(key, head={"alg": key.algorithm, "kid": key.name}, **more)
+
+
+def until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def figure(daemon, name):
+    _, _, text = daemon.request("GET", "/metrics")
+    return int(re.search(rf"^{name} (\d+)$", text.decode(), re.M).group(1))
+
+
+UNAVAILABLE = (503, "keys_unavailable")
+
+
+def test_jwks_url(t, binary):
+    """What does not answer well changes nothing; each reload asks a new address at once."""
+    with folder() as path, Issuer() as issuer:
+        key, other = Key(path, "ES256", "first"), Key(path, "RS256", "second")
+        one = by(key)
+        good = json.dumps({"keys": [key.jwk()]}).encode()
+        with serving(binary, issuer.section("/0"), path) as daemon:
+            reasons = daemon.wait_event("jwks_failed")
+            t.check("status 500" in reasons[0]["reason"], "an error", reasons)
+            t.equal(call(daemon, one), UNAVAILABLE, "no keys yet: ask again")
+            t.equal(call(daemon, "ey.ey.ey"), INVALID, "rubbish is rubbish before the keys are there")
+            t.equal(call(daemon, token()), INVALID, "a shared secret is not what we wait for")
+            t.equal(daemon.chat()[0], 200, "API keys do not wait")
+            t.equal(daemon.request("GET", "/readyz")[0], 200, "nor does readiness")
+            for number, (answer, reason) in enumerate([
+                    (Issuer.body(b"<html>"), "the JWK Set"), (Issuer.body(b""), "the JWK Set"), (Issuer.body(b'{"keys": []}'), "no key that can verify"),
+                    (Issuer.body(b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'), "no key that can verify"),
+                    (Issuer.body(good + b" " * (256 << 10)), "256 KiB"), (Issuer.status(404), "status 404"), (Issuer.status(204), "status 204"),
+                    (Issuer.status(302, Location=issuer.url("/trap")), "redirects are not followed"),
+                    (Issuer.status(301, Location="http://169.254.169.254/"), "redirects are not followed"),
+                    (lambda handler: handler.wfile.write(b"220 smtp.example\r\n"), "invalid"), (lambda handler: None, "reset")], 1):
+                issuer.answer, before = answer, len(daemon.events("jwks_failed"))
+                reload(daemon, path, issuer.section(f"/{number}"))
+                said = [row["reason"] for row in daemon.wait_event("jwks_failed", before + 1)[before:]]
+                t.check(any(reason in text for text in said), f"{number}: {reason}", said)
+                t.equal(call(daemon, one), UNAVAILABLE, f"{number}: and still no keys")
+            t.check(not any(asked[1] == "/trap" for asked in issuer.asked), "a redirect was not followed")
+            t.equal(figure(daemon, "cota_jwks_keys"), 0, "the figures know")
+            issuer.publish(key)
+            t.check(until(lambda: call(daemon, one)[0] == 200, 20), "it is asked again by itself, and then tokens are good")
+            t.equal((figure(daemon, "cota_jwks_keys"), daemon.events("jwks_fetched")[-1]["next_s"]), (1, 3600), "for as long as the answer says")
+            t.check(abs(figure(daemon, "cota_jwks_fetched_time_seconds") - time.time()) < 60, "when it was fetched")
+            t.equal(call(daemon, by(other)), INVALID, "another key id is another key")
+            t.equal(call(daemon, token(other, head={"alg": "RS256"})), INVALID, "an algorithm that it has no key of")
+            t.equal(call(daemon, token(key.public_pem(), head={"alg": "HS256", "kid": "first"})), INVALID, "a public key is no shared secret")
+            headers = issuer.asked[-1][2]
+            t.check("Authorization" not in headers and "Cookie" not in headers, "the issuer is told nothing", headers)
+            count = len(issuer.asked)
+            reload(daemon, path, issuer.section(issuer.asked[-1][1]))
+            t.equal([call(daemon, one)[0] for _ in range(3)], [200] * 3, "a reload keeps the keys of the same address")
+            t.equal(len(issuer.asked), count, "without asking again")
+            for cache, seconds in (("no-store", 300), ("max-age=1", 300), ("public, max-age=7200", 7200), ("max-age=31536000", 86400)):
+                issuer.publish(key, cache=cache)
+                before = len(daemon.events("jwks_fetched"))
+                reload(daemon, path, issuer.section(f"/{seconds}/{len(cache)}"))
+                t.equal(daemon.wait_event("jwks_fetched", before + 1)[-1]["next_s"], seconds, f"{cache}: {seconds} s")
+            reload(daemon, path, settings(jwks_url=issuer.url("/both"), jwks_inside=True))
+            t.check(until(lambda: call(daemon, one)[0] == 200, 10), "beside a shared secret")
+            t.equal(call(daemon, token())[0], 200, "… which is good as well")
+            reload(daemon, path, settings())
+            t.equal([call(daemon, one), call(daemon, token())[0]], [INVALID, 200], "without the address its keys are out")
+            says_no_token(t, daemon, [one])
+
+
+def test_jwks_addresses(t, binary):
+    """Where it may lead, and who is trusted there."""
+    with folder() as path:
+        key = Key(path, "EdDSA", "ed")
+        one, pair = by(key), (str(path / "tls.pem"), str(path / "tls.key"))
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+            "-keyout", pair[1], "-out", pair[0])
+        with Issuer() as plain, Issuer(pair) as issuer, serving(binary, settings(), path) as daemon:
+            plain.publish(key)
+            issuer.publish(key)
+            for sentence, url, inside, ca_file, reason in [
+                    ("a name of this machine", issuer.url(host="localhost"), False, pair[0], "not allowed"),
+                    ("an address of this machine", issuer.url(), False, pair[0], "not allowed"),
+                    ("… written otherwise", issuer.url(host="[::ffff:7f00:1]"), False, pair[0], "not allowed"),
+                    ("… and otherwise", issuer.url(host="2130706433"), False, pair[0], "not allowed"),
+                    ("nobody's address", issuer.url(host="0.0.0.0"), True, pair[0], "not allowed"),
+                    ("clouds' credentials", "https://169.254.169.254/latest/meta-data", False, None, "not allowed"),
+                    ("http:// to the network around", "http://10.0.0.1/keys", True, None, "not allowed"),
+                    ("http:// to the Internet", "http://192.88.99.1/keys", True, None, "not allowed"),
+                    ("a certificate that nobody vouches for", issuer.url(host="localhost"), True, None, "tls"),
+                    ("a certificate of another name", issuer.url(), True, pair[0], "tls")]:
+                before = len(daemon.events("jwks_failed"))
+                reload(daemon, path, settings(jwks_url=url, jwks_inside=inside, **({"jwks_ca_file": ca_file} if ca_file else {})))
+                said = [row["reason"] for row in daemon.wait_event("jwks_failed", before + 1)[before:]]
+                t.check(said and reason in said[0], sentence, said)
+            t.equal([len(plain.asked), len(issuer.asked)], [0, 0], "nobody was asked anything")
+            t.equal(call(daemon, one), UNAVAILABLE, "no keys")
+            reload(daemon, path, settings(jwks_url=issuer.url(host="localhost"), jwks_inside=True, jwks_ca_file=pair[0]))
+            t.check(until(lambda: call(daemon, one)[0] == 200, 10), "the operator allows it and says whom to trust")
+            reload(daemon, path, settings(jwks_url=plain.url(), jwks_inside=True))
+            t.check(until(lambda: plain.asked and call(daemon, one)[0] == 200, 10), "http:// on this machine")
+            for sentence, section in [("http:// that is not allowed", {"jwks_url": plain.url()}), ("another scheme", {"jwks_url": "ftp://a.example/keys"}),
+                                      ("a user in it", {"jwks_url": "https://me@a.example/keys"}), ("a CA file alone", {"jwks_ca_file": pair[0]})]:
+                before = len(daemon.events("reload_refused"))
+                reload(daemon, path, settings(**section))
+                t.equal(len(daemon.events("reload_refused")), before + 1, f"{sentence}: the file is refused")
+            t.equal(call(daemon, one)[0], 200, "and what was in force stays")
+
+
+def test_jwks_time(t, binary):
+    """Three issuers at the same time: one rotates under a storm of unknown key ids, one goes away, one is slow."""
+    with folder() as path, Issuer() as rotating, Issuer() as failing, Issuer() as slow:
+        old, new, never = (Key(path, "ES256", name) for name in ("old", "new", "never"))
+        rotating.publish(old)
+        failing.publish(old)
+        slow.answer = Issuer.trickle
+        (path / "a").mkdir(), (path / "b").mkdir(), (path / "c").mkdir()
+        with serving(binary, rotating.section(), path / "a") as first, serving(binary, failing.section(), path / "b") as second, \
+                serving(binary, slow.section(), path / "c") as third:
+            for daemon in (first, second):
+                t.check(until(lambda: call(daemon, by(old))[0] == 200, 10), "the first set is in force")
+            failing.answer = Issuer.status(503)
+            rotating.publish(old, new)
+            strangers = [token(never, head={"alg": "ES256", "kid": f"kid-{number}"}) for number in range(40)]
+            accepted, started, calls, storm = None, time.monotonic(), 0, concurrent.futures.ThreadPoolExecutor(4)
+            while time.monotonic() - started < ASK_SECONDS + 8:
+                codes = set(storm.map(lambda one: call(first, one), strangers))
+                t.equal(codes, {INVALID}, "strangers are strangers")
+                t.equal([call(first, by(old))[0], call(second, by(old))[0]], [200, 200], "old keys go on")
+                call(second, strangers[0])
+                calls += len(strangers)
+                if accepted is None and call(first, by(new))[0] == 200:
+                    accepted = time.monotonic() - rotating.asked[0][0]
+                time.sleep(0.3)
+            moments = [asked[0] for asked in rotating.asked]
+            gaps = [later - earlier for earlier, later in zip(moments, moments[1:])]
+            t.check(calls > 500 and len(moments) == 2, f"{calls} tokens with unknown key ids are one more fetch", moments)
+            t.check(all(gap >= ASK_SECONDS - 0.5 for gap in gaps), "and that not before 30 seconds have passed", gaps)
+            t.check(accepted is not None and accepted < ASK_SECONDS + 3, "the new key is good within 30 seconds, without a reload", accepted)
+            rows = second.events("jwks_failed")
+            t.equal([(len(failing.asked), "status 503" in row["reason"], row["next_s"]) for row in rows], [(2, True, 60)],
+                    "an outage: told, tried again later")
+            t.equal((figure(second, "cota_jwks_keys"), figure(second, "cota_jwks_failures_total")), (1, 1), "and in the figures")
+            rows = third.wait_event("jwks_failed", 2, 30)
+            t.check(len(rows) >= 2 and all("timeout" in row["reason"] for row in rows), "a slow issuer is given up", rows)
+            gaps = [later[0] - earlier[0] for earlier, later in zip(slow.asked, slow.asked[1:])]
+            t.check(gaps and min(gaps) >= FETCH_SECONDS - 0.5, "after ten seconds", gaps)
+            t.equal(call(third, by(old)), UNAVAILABLE, "nobody has waited for it")
+            before = time.monotonic()
+            t.equal(third.stop(), 0, "it stops while a fetch runs")
+            t.check(time.monotonic() - before < 8, "at once")
+
+
 def test_page(t, binary):
     """The lines of docs/identity.md, as they stand there."""
     page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "identity.md"
@@ -411,7 +647,8 @@ def test_page(t, binary):
         t.equal(usage(Saas(daemon, t), 1, customer="acme")[0]["user"], "ana", "and is the user's")
 
 
-TESTS = [test_page, test_accepted, test_refused, test_context, test_mapping, test_limits, test_key_of_tokens, test_suspended, test_reload]
+TESTS = [test_page, test_accepted, test_refused, test_context, test_mapping, test_limits, test_key_of_tokens, test_suspended, test_reload, test_jwks_url, test_jwks_addresses,
+         test_jwks_time]
 
 
 if __name__ == "__main__":

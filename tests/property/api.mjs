@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const NETWORK = /^([0-9a-fA-F:.]{2,45})(\/\d{1,3})?$/;
@@ -22,7 +22,7 @@ const FORMATS = {
 function loadDocument() {
   const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'cota-property-')), 'openapi.json');
   try {
-    execFileSync('python3', [path.join(root, 'tools/api.py'), '--json', file], { stdio: ['ignore', 'inherit', 'inherit'] });
+    execFileSync('python3', [path.join(ROOT, 'tools/api.py'), '--json', file], { stdio: ['ignore', 'inherit', 'inherit'] });
     return JSON.parse(fs.readFileSync(file, 'utf8'));
   } finally {
     fs.rmSync(path.dirname(file), { recursive: true });
@@ -89,21 +89,28 @@ function newAjv() {
   return ajv;
 }
 
+// One media type of an answer: validators, and how its documents are told apart.
+function contentOf(media, schema, linesSchema, ajv) {
+  const isLines = Boolean(linesSchema) && media === 'application/x-ndjson';
+  const isRows = Boolean(linesSchema) && media === 'application/json' && schema.type === 'array';
+  const one = isLines ? linesSchema : isRows ? { type: 'array', items: linesSchema } : schema;
+  return { isLines, isText: !/json$/.test(media), members: Object.keys(flat(one).properties ?? {}), whole: ajv.compile(one), sparse: ajv.compile(sparse(one)) };
+}
+
+// By status: what it may be, by media type; null: there is no body.
 function answersOf(operation, document, ajv) {
   const linesSchema = operation['x-lines'] && {
     anyOf: operation['x-lines'].split(' or ').map((name) => resolved(document.components.schemas[name], document)),
   };
   return Object.fromEntries(Object.entries(operation.responses).map(([status, answer]) => {
-    const [media, content] = Object.entries(answer.content ?? {})[0] ?? [];
-    if (!media) return [status, { media: null }];
-    const schema = linesSchema && status !== 'default' ? linesSchema : content.schema;
-    return [status, { media, lines: Boolean(linesSchema) && status !== 'default', members: Object.keys(flat(schema).properties ?? {}), whole: ajv.compile(schema),
-      sparse: ajv.compile(sparse(schema)) }];
+    const contents = Object.entries(answer.content ?? {});
+    const lines = status === 'default' ? undefined : linesSchema;
+    return [status, contents.length ? new Map(contents.map(([media, { schema }]) => [media, contentOf(media, schema, lines, ajv)])) : null];
   }));
 }
 
 function errorsOfSource() {
-  const text = fs.readFileSync(path.join(root, 'src/base/err.def'), 'utf8');
+  const text = fs.readFileSync(path.join(ROOT, 'src/base/err.def'), 'utf8');
   const rows = text.matchAll(/^X\((\w+),\s*(\d+),\s*"[^"]*",\s*"([^"]*)"/gm);
   return new Map([...rows].map(([, name, status, code]) => [name, { status: Number(status), code }]));
 }
@@ -124,6 +131,9 @@ export function loadApi() {
         handler: operation['x-handler'],
         kind: operation['x-kind'],
         scope: operation['x-scope'],
+        permission: operation['x-permission'],
+        customer: operation['x-customer'],
+        isSlow: Boolean(operation['x-slow']),
         parameters: (operation.parameters ?? []).map((one) => ({ ...one, valid: ajv.compile(one.schema) })),
         body: schema && flat(schema),
         bodyValid: schema && ajv.compile(isPatch ? partial(schema) : schema),

@@ -14,6 +14,7 @@ const STOP_MS = 45000;
 const CONFIG = `listen: 127.0.0.1:0
 workers: 2
 admin_token: ${ADMIN}
+encryption_keys: [${Buffer.alloc(32, 7).toString('base64url')}=]
 providers:
   - {name: sim, dialect: simulated}
 models:
@@ -63,6 +64,10 @@ export async function startDaemon(binary) {
       request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS} ms`)));
       request.on('error', reject);
       request.on('response', (answer) => {
+        if (answer.headers['content-type']?.startsWith('text/event-stream')) { // has no end
+          resolve({ status: answer.statusCode, headers: answer.headers, text: '' });
+          return void request.destroy();
+        }
         const pieces = [];
         answer.on('data', (piece) => pieces.push(piece));
         answer.on('error', reject);

@@ -7,8 +7,9 @@ const ITEMS_MAX = 3;
 const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.split('');
 const HUGE = 'h'.repeat(100_000);
 
-// What operations of no kind are about, by the collection in their route: never deleted.
-export const KEPT = { subscriptions: ['seed-sub-1', 'seed-sub-2', 'seed-sub-3'], plans: ['seed-plan'] };
+// What operations of no kind are about, by the collection in their route; main.mjs makes again what was deleted.
+export const KEPT = { subscriptions: ['seed-sub-1', 'seed-sub-2', 'seed-sub-3'], plans: ['seed-plan'], team: [], 'machine-tokens': [],
+  prices: ['seed-price-1', 'seed-price-2', 'seed-price-3'], jobs: [], alerts: [] };
 // What other documents are named by: mostly those that are there.
 export const KNOWN = {
   customer: ['beta', 'gamma'],
@@ -20,13 +21,17 @@ export const KNOWN = {
   plan_version: ['seed-plan-1'],
   group: ['seed-group'],
   model: ['seed-model'],
-  scope_id: ['seed-group', 'beta', 'beta/ana'],
+  scope_id: ['seed-group', 'beta', 'beta/ana', 'seed-model', 'seed-plan', 'seed-ai'],
   owner_id: ['seed-group', 'beta', 'beta/ana'],
   user: ['ana', 'bruno'],
   time_zone: ['America/Sao_Paulo', 'UTC', 'Asia/Kathmandu', 'America/Noronha'],
   currency: ['BRL', 'USD'],
   dialect: ['openai', 'anthropic', 'simulated'],
   base_url: ['https://ai.example.com/v1', 'http://127.0.0.1:9'],
+  csv: ['provider,model,input,output,cached_input\nseed-ai,seed-model,0.15,0.6,0.075\n', 'provider,model,input\nseed-ai,nothing,1\n,,\n'],
+  format: ['json', 'csv', 'ndjson'],
+  percent: ['20', '-100', '12.5'],
+  api_key: ['sk-own-0123456789abcdef'],
   amount_usd: ['1', '0.000000001', '2.50'],
   name: ['main', 'hourly'],
   by: ['model', 'customer', 'key', 'provider'],
@@ -34,6 +39,7 @@ export const KNOWN = {
   until: ['0m', '2030-01-01T00:00:00Z'],
   expires_at: ['2031-01-31T12:00:00Z'],
   'If-Match': ['*', '"1"'],
+  'permissions[]': ['plans:read', 'usage:read', 'keys:write'],
   effective_at: ['2026-01-31T12:00:00Z'],
 };
 
@@ -89,9 +95,9 @@ const ofType = {
   },
   number: () => fc.oneof(fc.integer({ min: 0, max: 1000 }), fc.constantFrom(0.5, 1e-9, 1e300)),
   string: (schema) => textOf(schema),
-  array(schema, hints) {
+  array(schema, hints, key) {
     const bounds = { minLength: schema.minItems ?? 0, maxLength: Math.min(schema.maxItems ?? ITEMS_MAX, ITEMS_MAX) };
-    const item = valueOf(schema.items ?? {}, '', hints);
+    const item = valueOf(schema.items ?? {}, `${key}[]`, hints);
     return schema.uniqueItems ? fc.uniqueArray(item, { ...bounds, selector: JSON.stringify }) : fc.array(item, bounds);
   },
   object: (schema, hints) => objectOf(schema, hints),
@@ -102,7 +108,7 @@ export function valueOf(node, key, hints) {
   const schema = flat(node);
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.type === undefined && !schema.properties) return fc.jsonValue();
-  const any = fc.oneof(...typesOf(schema).map((type) => ofType[type](schema, hints)));
+  const any = fc.oneof(...typesOf(schema).map((type) => ofType[type](schema, hints, key)));
   const known = typesOf(schema).includes('string') ? hints[key] : undefined;
   return known?.length ? fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...known) }, { weight: 1, arbitrary: any }) : any;
 }

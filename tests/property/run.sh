@@ -1,6 +1,7 @@
 #!/bin/sh
-# run.sh - inputs made from openapi.yaml, valid and not, against the binary that is given (--binary FILE, --runs N, --seed N,
-# --only OPERATION or KIND); ends with "N passed, N failed, N skipped". A failure says a curl line: --serve starts the same daemon for it.
+# run.sh - inputs made from openapi.yaml, valid and not, by everybody who may call (each role of roles.def with a session, machine tokens,
+# keys, nobody …), against the binary that is given (--binary FILE, --runs N, --seed N, --only OPERATION or KIND): every answer as documented,
+# no 5xx, 403 and 401 exactly where the table says. Prints what was covered, per operation and caller; ends with "N passed, N failed, N skipped". A failure says a curl line: --serve starts the same daemon for it.
 set -eu
 caller=$PWD
 cd "$(dirname "$0")"

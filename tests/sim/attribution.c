@@ -53,9 +53,9 @@ static bool amount_is_right(const struct record_end *end, const struct record_wi
         tokens += end->usage.tokens[pool];
     int64_t const whole[METRIC_COUNT] = {[METRIC_REQUESTS] = 1,
                                          [METRIC_TOKENS] = tokens,
-                                         [METRIC_COST] = end->cost.nano,
+                                         [METRIC_COST] = end->charge.nano,
                                          [METRIC_CONCURRENT] = -1}; /* is never used */
-    bool const unlimited = end->overage.nano == end->cost.nano && line->amount == 0;
+    bool const unlimited = end->overage.nano == end->charge.nano && line->amount == 0;
     if (line->role ==
         ROLE_OVERAGE_CAP) /* what an unlimited customer owes is no overage of a plan */
         return line->amount == end->overage.nano || unlimited;

@@ -26,6 +26,8 @@ static void compare_meter(struct difference *difference, const char *name,
     same(difference, text, meter->requests.tat, saved ? model->saved_requests : model->requests);
     snprintf(text, sizeof text, "token tat of the %s", name);
     same(difference, text, meter->tokens.tat, saved ? model->saved_tokens : model->tokens);
+    snprintf(text, sizeof text, "throttle tat of the %s", name);
+    same(difference, text, meter->throttle.tat, saved ? model->saved_throttle : model->throttle);
 }
 
 static void compare_grants(struct difference *difference, const struct customer *customer,
@@ -93,6 +95,10 @@ static void compare_counters(struct difference *difference, const struct custome
             found++;
             same(difference, "used of a window", counter->used, other->used);
             same(difference, "held of a window", counter->held, other->held);
+            same(difference, "included in a window", counter->included,
+                 other->rolls ? other->included : -1);
+            same(difference, "carried into a window", counter->carried, other->carried);
+            same(difference, "given by a window", counter->given, other->given);
         } else if (other->used > 0 || other->held > 0) {
             same(difference, "counter that is needed", model_is_over(model, i, highest_us), true);
         }

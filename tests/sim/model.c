@@ -107,12 +107,64 @@ static bool is_referenced(const struct model_customer *customer, int counter)
     return false;
 }
 
+/* For what is left of a quota it is needed for some more of its lengths. */
+static int64_t needed_until(const struct model_counter *counter)
+{
+    int64_t const end = counter->window.end;
+    bool const more = counter->rolls && end < INT64_MAX;
+    return more ? end + MODEL_ROLLS * (end - counter->window.start) : end;
+}
+
 bool model_is_over(const struct model_customer *customer, int counter, int64_t highest)
 {
     const struct model_counter *at = &customer->counters[counter];
     bool const ended =
-        at->metric == METRIC_CONCURRENT || at->window.end <= highest - MODEL_GRACE_US;
+        at->metric == METRIC_CONCURRENT || needed_until(at) <= highest - MODEL_GRACE_US;
     return ended && !is_referenced(customer, counter);
+}
+
+/* The quota's window that ended last before this one began. -1: there is none that rolls over. */
+static int window_before(const struct model_customer *customer, int quota, int64_t now)
+{
+    const struct model_counter *at = &customer->counters[quota];
+    int best = -1;
+    for (int i = 0; i < customer->counter_count; i++) {
+        const struct model_counter *other = &customer->counters[i];
+        const struct model_counter *found = best < 0 ? NULL : &customer->counters[best];
+        if (other->rolls && other->window.id == at->window.id && other->metric == at->metric &&
+            other->window.end <= at->window.start && needed_until(other) > now &&
+            (!found || other->window.end > found->window.end ||
+             (other->window.end == found->window.end && other->window.start > found->window.start)))
+            best = i;
+    }
+    return best;
+}
+
+int64_t left_before(const struct model_customer *customer, int quota, int64_t most_of_it,
+                    int64_t now)
+{
+    int const last = window_before(customer, quota, now);
+    if (last < 0)
+        return 0;
+    const struct model_counter *before = &customer->counters[last];
+    int64_t const length = before->window.end - before->window.start;
+    int64_t const gap = customer->counters[quota].window.start - before->window.end;
+    int64_t own = most(before->used + before->held - before->carried, 0);
+    if (gap > length / 2)
+        own = 0; /* nobody used the window between */
+    return least(most(before->included - own - before->given, 0), most_of_it);
+}
+
+void roll(struct model_customer *customer, int quota, int64_t carried, int64_t included,
+          int64_t now)
+{
+    struct model_counter *counter = &customer->counters[quota];
+    int const last = counter->rolls ? -1 : window_before(customer, quota, now);
+    counter->rolls = true;
+    counter->carried = carried;
+    counter->included = included;
+    if (last >= 0)
+        customer->counters[last].given += carried;
 }
 
 int counter_at(struct model_customer *customer, const struct model_rule *rule,
@@ -155,10 +207,26 @@ int64_t cost_of(int64_t price_in, int64_t price_out, int64_t input, int64_t outp
     return (int64_t)((pico + 999) / 1000);
 }
 
+static int64_t part(int64_t amount, int64_t by, int64_t of)
+{
+    return (int64_t)(((wide)amount * by + of - 1) / of);
+}
+
+int64_t charge_of(const struct model_tariff *tariff, int64_t cost, int64_t tokens)
+{
+    if (tariff->basis == 2)
+        return part(tokens, tariff->rate, 1000);
+    if (tariff->basis == 3)
+        return tariff->rate;
+    if (tariff->marked)
+        cost = part(cost, tariff->factor, 1000000000) + tariff->fixed;
+    return tariff->basis == 1 ? part(cost, tariff->rate, 1000000000) : cost;
+}
+
 int64_t due_of(int64_t cost, int64_t metric, int64_t covered)
 {
     if (metric == 0)
-        return cost;
+        return 0;
     return (int64_t)(((wide)cost * (metric - covered) + metric - 1) / metric);
 }
 
@@ -175,6 +243,12 @@ static bool usable(const struct model_grant *grant, int64_t now)
            (grant->expires == 0 || now < grant->expires);
 }
 
+bool pays_for(const struct model_grant *grant, int feature, int64_t now)
+{
+    bool const is_for = grant->features == 0 || (grant->features >> feature & 1) != 0;
+    return is_for && usable(grant, now);
+}
+
 static bool before(const struct model_grant *a, const struct model_grant *b)
 {
     int64_t const a_end = a->expires ? a->expires : INT64_MAX;
@@ -189,11 +263,12 @@ static bool before(const struct model_grant *a, const struct model_grant *b)
 }
 
 /* Indices of usable grants in the order of paying. */
-static int order(const struct model_customer *customer, int64_t now, int out[MODEL_GRANTS])
+static int order(const struct model_customer *customer, int feature, int64_t now,
+                 int out[MODEL_GRANTS])
 {
     int count = 0;
     for (int i = 0; i < customer->grant_count; i++) {
-        if (!usable(&customer->grants[i], now))
+        if (!pays_for(&customer->grants[i], feature, now))
             continue;
         int at = count++;
         for (; at > 0 && before(&customer->grants[i], &customer->grants[out[at - 1]]); at--)
@@ -214,32 +289,46 @@ int64_t overage_room(const struct model_customer *customer, struct model_hold *h
     return most(hold->cap_limit - cap->used - (holds ? cap->held : 0), 0);
 }
 
-struct shares fund(const struct model_customer *customer, int64_t due, int64_t overage, int64_t now,
-                   struct view view)
+/* What is free of the unscoped ones of these grants: the others owe nothing. */
+static int64_t unscoped_of(const struct model_customer *customer, const int *list, int count,
+                           bool holds)
+{
+    int64_t free = 0;
+    for (int i = 0; i < count; i++) {
+        const struct model_grant *grant = &customer->grants[list[i]];
+        if (grant->features == 0)
+            free += grant->remaining - (holds ? grant->held : 0);
+    }
+    return free;
+}
+
+struct shares fund(const struct model_customer *customer, int feature, int64_t due, int64_t overage,
+                   int64_t now, struct view view)
 {
     struct shares shares = {0};
     int list[MODEL_GRANTS];
-    int const count = order(customer, now, list);
+    int const count = order(customer, feature, now, list);
     int64_t const overdraft = customer->overdraft - customer->debt;
-    int64_t overdraft_held = 0, free = 0;
+    int64_t overdraft_held = 0;
     for (int i = 0; i < MODEL_HOLDS && view.holds; i++)
         if (customer->holds[i].state == MODEL_HELD)
             overdraft_held += customer->holds[i].overdraft;
-    for (int i = 0; i < count; i++)
-        free +=
-            customer->grants[list[i]].remaining - (view.holds ? customer->grants[list[i]].held : 0);
     int64_t const room = overdraft - overdraft_held;
     int64_t const owed = view.debt ? most(-room, 0) : 0;
-    int64_t wanted = owed > 0 ? least(due, most(free - owed, 0)) : due;
+    int64_t unscoped =
+        owed > 0 ? most(unscoped_of(customer, list, count, view.holds) - owed, 0) : INT64_MAX;
     shares.left = due;
-    for (int i = 0; i < count && wanted > 0 && shares.count < GRANTS_PER_HOLD_MAX; i++) {
+    for (int i = 0; i < count && shares.left > 0 && shares.count < GRANTS_PER_HOLD_MAX; i++) {
         const struct model_grant *grant = &customer->grants[list[i]];
-        int64_t const amount = least(wanted, grant->remaining - (view.holds ? grant->held : 0));
+        int64_t amount = least(shares.left, grant->remaining - (view.holds ? grant->held : 0));
+        if (grant->features == 0) {
+            amount = least(amount, unscoped);
+            unscoped -= amount;
+        }
         if (amount == 0)
             continue;
         shares.grant[shares.count] = list[i];
         shares.amount[shares.count++] = amount;
-        wanted -= amount;
         shares.left -= amount;
     }
     shares.overage = least(shares.left, overage);
@@ -250,11 +339,11 @@ struct shares fund(const struct model_customer *customer, int64_t due, int64_t o
     return shares;
 }
 
-int64_t model_available(const struct model_customer *customer, int64_t now)
+int64_t model_available(const struct model_customer *customer, int feature, int64_t now)
 {
     int64_t available = customer->overdraft - customer->debt;
     for (int i = 0; i < customer->grant_count; i++)
-        if (usable(&customer->grants[i], now))
+        if (pays_for(&customer->grants[i], feature, now))
             available += customer->grants[i].remaining - customer->grants[i].held;
     for (int i = 0; i < MODEL_HOLDS; i++)
         if (customer->holds[i].state == MODEL_HELD)

@@ -19,10 +19,12 @@ enum {
     MODEL_KEYS = 2, /* per customer */
     MODEL_GRANTS = 64,
     MODEL_HOLDS = 192,
-    MODEL_USERS = 3, /* per customer */
+    MODEL_USERS = 3,    /* per customer */
+    MODEL_FEATURES = 3, /* the first is none */
     MODEL_COUNTERS = 512,
     MODEL_LINES = MODEL_RULES + 2, /* quota and cap */
-    MODEL_GRACE_US = 60000000,     /* a clock that goes back by less finds its windows again */
+    MODEL_ROLLS = 4,           /* … and so many of its own lengths later, what is left is lost */
+    MODEL_GRACE_US = 60000000, /* a clock that goes back by less finds its windows again */
 };
 
 enum model_state {
@@ -40,11 +42,12 @@ struct model_limits {
 
 /* tat in 2^-10 us; saved_…: as the journal knows it. */
 struct model_meter {
-    int64_t requests, tokens, saved_requests, saved_tokens;
+    int64_t requests, tokens, throttle, saved_requests, saved_tokens, saved_throttle;
 };
 
 struct model_grant {
     struct ulid id;
+    unsigned features; /* bit per feature it is for; 0: for all */
     int64_t amount, remaining, held, priority, effective, expires, created;
     bool expired;
 };
@@ -53,7 +56,8 @@ struct model_counter {
     struct model_window window;
     enum metric metric;
     int64_t used, held;
-    bool is_cap;
+    bool rolls, is_cap; /* rolls: the three that follow mean something */
+    int64_t included, carried, given;
     int64_t limit_highest; /* of a cap: under which a call was ever admitted (I7) */
 };
 
@@ -61,10 +65,12 @@ struct model_hold {
     enum model_state state;
     struct ulid id;
     int key;
-    bool dispatched, unlimited;
-    bool bills; /* these three are not in the journal: a crash forgets them */
-    int64_t quota_limit, cap_limit;
-    int64_t input, output, orphan, progress, choices; /* estimate */
+    bool dispatched, unlimited, free, throttled;
+    int feature; /* 0: the call said none */
+    struct model_tariff tariff;
+    bool bills, rolls; /* down to cap_limit: not in the journal, a crash forgets them */
+    int64_t included, carried, quota_limit, cap_limit; /* the first two: as a commit leaves them */
+    int64_t input, output, orphan, progress, choices;  /* estimate */
     int64_t price_in, price_out, cost, overage, overdraft, deadline, expired_at;
     bool took_key_tokens, took_customer_tokens;
     int grant_count, line_count;
@@ -80,7 +86,7 @@ struct model_hold {
 };
 
 struct model_customer {
-    bool unlimited, suspended;
+    bool unlimited, suspended, in_credits;
     bool revoked[MODEL_KEYS];
     struct model_limits limits, key_limits[MODEL_KEYS];
     struct model_meter meter, key_meter[MODEL_KEYS];
@@ -99,7 +105,7 @@ struct model {
 };
 
 struct model_want {
-    int key, user;
+    int key, user, feature;
     int64_t input, output, orphan, choices, output_min, price_in, price_out, deadline;
     bool rate_taken;
 };
@@ -116,7 +122,7 @@ struct model_verdict {
 };
 
 struct model_bill {
-    int64_t cost, charged, covered, overage, debt, available;
+    int64_t cost, charge, charged, covered, overage, debt, available;
     bool repeated;
 };
 
@@ -139,6 +145,6 @@ int model_expire_grants(struct model_customer *customer, int64_t clock);
 /* What the journal does not know is gone; orphans are closed, oldest first. */
 void model_crash(struct model_customer *customer, int64_t clock);
 void model_saved(struct model_customer *customer); /* a record with its time was written */
-int64_t model_available(const struct model_customer *customer, int64_t now);
+int64_t model_available(const struct model_customer *customer, int feature, int64_t now);
 /* NULL, or the sentence of the invariant that does not hold. */
 const char *model_check(const struct model_customer *customer);

@@ -70,7 +70,8 @@ static int64_t use_lines(struct model_customer *customer, const struct model_hol
         /* the hold's own part is dropped already: it may be used again, and what is free besides */
         int64_t const own = late ? 0 : least(metric, line->amount);
         int64_t const held_by_all = counter->held + (late ? 0 : line->amount);
-        int64_t const room = most(hold->quota_limit - counter->used - held_by_all, 0);
+        int64_t const room =
+            most(hold->quota_limit - counter->given - counter->used - held_by_all, 0);
         int64_t const covered = own + least(metric - own, room);
         due = due_of(cost, metric, covered);
         counter->used += covered;
@@ -99,7 +100,8 @@ static void charge(struct model_customer *customer, struct model_hold *hold, int
         cap->used += bill->overage;
     if (left > 0) {
         int64_t const room = overage_room(customer, hold, true);
-        struct shares const extra = fund(customer, left, room, now, (struct view){true, false});
+        struct shares const extra =
+            fund(customer, hold->feature, left, room, now, (struct view){true, false});
         for (int i = 0; i < extra.count; i++)
             consume(customer, extra.grant[i], extra.amount[i], bill);
         bill->overage += extra.overage;
@@ -119,26 +121,29 @@ struct model_bill model_settle(struct model_customer *customer, int slot, int64_
     bool const late = hold->state == MODEL_EXPIRED;
     int64_t const now = model_now(customer, clock);
     bill.cost = cost_of(hold->price_in, hold->price_out, input, output);
+    bill.charge = charge_of(&hold->tariff, bill.cost, input + output);
     settle_meters(customer, hold, input + output, now);
     if (!late)
         drop(customer, hold);
     hold->state = MODEL_SETTLED; /* its overage and overdraft are free again */
-    int64_t const due = use_lines(customer, hold, input + output, bill.cost, late);
+    int64_t due = use_lines(customer, hold, input + output, bill.charge, late);
     if (hold->unlimited) {
-        bill.overage = bill.cost;
+        bill.overage = bill.charge;
     } else {
-        bill.covered = bill.cost - due;
+        if (hold->free)
+            due = 0;
+        bill.covered = bill.charge - due;
         charge(customer, hold, due, late, now, &bill);
     }
     customer->overage += bill.overage;
     customer->debt += bill.debt;
     customer->covered += bill.covered;
-    customer->settled += bill.cost;
+    customer->settled += bill.charge;
     sweep_breakage(customer);
     model_saved(customer);
     if (!late && bill.debt > hold->overdraft && input <= hold->input && output <= hold->output)
         customer->broken = "I8: debt although the estimate was kept";
-    bill.available = model_available(customer, now);
+    bill.available = model_available(customer, hold->feature, now);
     return bill;
 }
 
@@ -212,7 +217,8 @@ void model_grant(struct model_customer *customer, const struct model_grant *gran
     int64_t const now = model_now(customer, clock);
     struct model_grant *made = &customer->grants[customer->grant_count++];
     *made = *grant;
-    int64_t const repaid = made->effective <= now ? least(customer->debt, made->amount) : 0;
+    bool const repays = made->effective <= now && made->features == 0;
+    int64_t const repaid = repays ? least(customer->debt, made->amount) : 0;
     made->remaining = made->amount - repaid;
     made->held = 0;
     customer->granted += made->amount;
@@ -258,6 +264,7 @@ void model_crash(struct model_customer *customer, int64_t clock)
     customer->now = customer->saved_now;
     customer->meter.requests = customer->meter.saved_requests;
     customer->meter.tokens = customer->meter.saved_tokens;
+    customer->meter.throttle = customer->meter.saved_throttle;
     for (int i = 0; i < MODEL_KEYS; i++) {
         customer->key_meter[i].requests = customer->key_meter[i].saved_requests;
         customer->key_meter[i].tokens = customer->key_meter[i].saved_tokens;

@@ -17,6 +17,13 @@ struct model_rule {
     int64_t limit;
 };
 
+/* What a call is charged: 10^9 is once, a unit, a credit. */
+struct model_tariff {
+    bool marked;
+    int basis; /* 0 money; credits by 1 cost, 2 1 000 tokens, 3 calls */
+    int64_t factor, fixed, rate, minimum;
+};
+
 /* What a customer's plan says; the book is handed rules made from it, call by call. */
 struct model_policy {
     int rule_count;
@@ -24,6 +31,9 @@ struct model_policy {
     int64_t offset;       /* local time is UTC and this many microseconds */
     int64_t anchor, span; /* of WINDOW_PERIOD */
     bool has_quota, bills, has_cap;
+    int64_t rollover; /* of the quota: most that the window before leaves; 0: nothing */
+    int64_t throttle; /* free calls a minute beyond the quota; 0: that is not how it goes */
+    struct model_tariff tariff;
     struct model_rule quota, cap;
 };
 

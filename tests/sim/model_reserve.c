@@ -112,6 +112,22 @@ static struct model_counter *add_line(struct entry *entry, const struct model_ru
     return &entry->customer->counters[at];
 }
 
+static void add_quota(struct entry *entry)
+{
+    const struct model_policy *policy = &entry->customer->policy;
+    struct model_hold *hold = entry->hold;
+    const struct model_counter *counter = add_line(entry, &policy->quota, ROLE_ALLOWANCE);
+    if (!counter->rolls && policy->rollover == 0)
+        return;
+    hold->rolls = true;
+    hold->included = policy->quota.limit;
+    hold->carried = counter->rolls
+                        ? least(counter->carried, policy->rollover)
+                        : left_before(entry->customer, (int)(counter - entry->customer->counters),
+                                      policy->rollover, entry->now);
+    hold->quota_limit += hold->carried;
+}
+
 static void check_windows(struct entry *entry)
 {
     static const enum err errors[] = {ERR_RATE_LIMITED, ERR_TOKENS_LIMITED, ERR_BUDGET_SPENT,
@@ -129,11 +145,12 @@ static void check_windows(struct entry *entry)
             note_rule(&entry->tries, (struct reason){errors[rule->metric], rule->scope, i},
                       counter->used + need <= rule->limit);
     }
+    hold->rolls = false;
     hold->quota_limit = policy->quota.limit;
     hold->bills = policy->bills;
     hold->cap_limit = policy->cap.limit;
     if (policy->has_quota)
-        (void)add_line(entry, &policy->quota, ROLE_ALLOWANCE);
+        add_quota(entry);
     if (policy->bills && policy->has_cap)
         add_line(entry, &policy->cap, ROLE_OVERAGE_CAP)->is_cap = true;
 }
@@ -141,14 +158,16 @@ static void check_windows(struct entry *entry)
 static int64_t due_now(const struct model_customer *customer, struct model_hold *hold,
                        int64_t output, bool holds, int64_t *covered)
 {
-    int64_t const cost = cost_of(hold->price_in, hold->price_out, hold->input, output);
+    int64_t const cost =
+        charge_of(&hold->tariff, cost_of(hold->price_in, hold->price_out, hold->input, output),
+                  hold->input + output);
     const struct model_line *line = line_of(hold, ROLE_ALLOWANCE);
     *covered = 0;
     if (!line)
         return cost;
     const struct model_counter *quota = &customer->counters[line->counter];
     int64_t const metric = measure(quota->metric, hold->input + output, cost);
-    int64_t const room = hold->quota_limit - quota->used - (holds ? quota->held : 0);
+    int64_t const room = hold->quota_limit - quota->given - quota->used - (holds ? quota->held : 0);
     *covered = least(metric, most(room, 0));
     return due_of(cost, metric, *covered);
 }
@@ -186,7 +205,8 @@ static void pass(struct entry *entry)
     struct model_customer *customer = entry->customer;
     struct model_hold *hold = entry->hold;
     int64_t const tokens = hold->input + hold->output;
-    hold->cost = cost_of(hold->price_in, hold->price_out, hold->input, hold->output);
+    hold->cost = charge_of(
+        &hold->tariff, cost_of(hold->price_in, hold->price_out, hold->input, hold->output), tokens);
     if (customer->revoked[hold->key])
         note(&entry->tries, ERR_KEY_REVOKED, SCOPE_KEY, false);
     if (customer->suspended)
@@ -201,7 +221,44 @@ static void pass(struct entry *entry)
 static struct shares funds_for(const struct entry *entry, int64_t due, bool holds)
 {
     int64_t const overage = overage_room(entry->customer, entry->hold, holds);
-    return fund(entry->customer, due, overage, entry->now, (struct view){holds, true});
+    return fund(entry->customer, entry->hold->feature, due, overage, entry->now,
+                (struct view){holds, true});
+}
+
+/* May the call begin at all, with as many credits as there are? */
+static bool rich(const struct entry *entry, int64_t due, bool holds)
+{
+    const struct model_customer *customer = entry->customer;
+    int64_t scoped = 0, unscoped = 0, room = customer->overdraft - customer->debt;
+    for (int i = 0; i < customer->grant_count; i++) {
+        const struct model_grant *grant = &customer->grants[i];
+        if (pays_for(grant, entry->hold->feature, entry->now))
+            *(grant->features ? &scoped : &unscoped) +=
+                grant->remaining - (holds ? grant->held : 0);
+    }
+    for (int i = 0; i < MODEL_HOLDS && holds; i++)
+        if (customer->holds[i].state == MODEL_HELD)
+            room -= customer->holds[i].overdraft;
+    if (room < 0)
+        unscoped = most(unscoped + room, 0);
+    return due == 0 || scoped + unscoped >= entry->hold->tariff.minimum;
+}
+
+/* The plan pays; what its quota does not cover, so many times a minute. */
+static void go_free(struct entry *entry, int64_t covered)
+{
+    struct model_customer *customer = entry->customer;
+    struct model_hold *hold = entry->hold;
+    struct shares const nobody = {0};
+    const struct model_line *line = line_of(hold, ROLE_ALLOWANCE);
+    int64_t const tokens = hold->input + hold->output;
+    take(hold, &nobody, covered);
+    hold->free = true;
+    if (line && covered == measure(customer->counters[line->counter].metric, tokens, hold->cost))
+        return;
+    hold->throttled = true;
+    if (!within(customer->meter.throttle, customer->policy.throttle, 1, entry->now))
+        note(&entry->tries, ERR_RATE_LIMITED, SCOPE_PLAN, false);
 }
 
 /* False: short. */
@@ -210,16 +267,23 @@ static bool pay(struct entry *entry)
     struct model_customer *customer = entry->customer;
     struct model_hold *hold = entry->hold;
     int64_t covered;
-    hold->unlimited = customer->unlimited;
     hold->grant_count = 0;
     hold->overage = hold->overdraft = 0;
+    if ((hold->tariff.basis != 0) != customer->in_credits) {
+        note(&entry->tries, ERR_CREDIT_SHORT, SCOPE_CREDIT, false);
+        return true; /* nothing more to find out */
+    }
     if (customer->unlimited) {
         hold->overage = hold->cost;
         return true;
     }
     int64_t const due = due_now(customer, hold, hold->output, true, &covered);
+    if (customer->policy.throttle > 0) {
+        go_free(entry, covered);
+        return true;
+    }
     struct shares const shares = funds_for(entry, due, true);
-    if (shares.left > 0)
+    if (shares.left > 0 || !rich(entry, due, true))
         return false;
     take(hold, &shares, covered);
     return true;
@@ -232,6 +296,8 @@ static void hold_all(struct model_customer *customer, struct model_hold *hold, i
     int64_t const key_limit = customer->key_limits[hold->key].tokens;
     for (int i = 0; i < hold->grant_count; i++)
         customer->grants[hold->grants[i].grant].held += hold->grants[i].amount;
+    if (hold->rolls)
+        roll(customer, line_of(hold, ROLE_ALLOWANCE)->counter, hold->carried, hold->included, now);
     for (int i = 0; i < hold->line_count; i++) {
         struct model_counter *counter = &customer->counters[hold->lines[i].counter];
         counter->held += hold->lines[i].amount;
@@ -249,6 +315,9 @@ static void hold_all(struct model_customer *customer, struct model_hold *hold, i
         key->saved_requests = key->requests;
     if (customer->limits.requests > 0)
         customer->meter.saved_requests = customer->meter.requests;
+    if (hold->throttled)
+        customer->meter.saved_throttle = customer->meter.throttle =
+            arrival(customer->meter.throttle, customer->policy.throttle, 1, now);
     hold->state = MODEL_HELD;
     model_saved(customer);
 }
@@ -271,7 +340,9 @@ static void try_in(struct entry *entry)
     pass(entry);
     if (pay(entry))
         return;
-    if (want->output_min > 0) {
+    int64_t covered;
+    int64_t const now_due = due_now(entry->customer, hold, hold->output, true, &covered);
+    if (want->output_min > 0 && rich(entry, now_due, true)) {
         struct shares const all = funds_for(entry, INT64_MAX, true);
         int64_t const output =
             shrink(entry->customer, hold, all.total, want->output, want->choices);
@@ -283,9 +354,9 @@ static void try_in(struct entry *entry)
                 return;
         }
     }
-    int64_t covered;
     int64_t const due = due_now(entry->customer, hold, hold->output, false, &covered);
-    note(&entry->tries, ERR_CREDIT_SHORT, SCOPE_CREDIT, funds_for(entry, due, false).left == 0);
+    note(&entry->tries, ERR_CREDIT_SHORT, SCOPE_CREDIT,
+         funds_for(entry, due, false).left == 0 && rich(entry, due, false));
 }
 
 struct model_verdict model_reserve(struct model_customer *customer, int slot, struct ulid id,
@@ -299,6 +370,9 @@ struct model_verdict model_reserve(struct model_customer *customer, int slot, st
     struct model_hold *hold = entry.hold;
     *hold = (struct model_hold){.id = id,
                                 .key = want->key,
+                                .feature = want->feature,
+                                .tariff = customer->policy.tariff,
+                                .unlimited = customer->unlimited,
                                 .input = want->input,
                                 .output = want->output * want->choices,
                                 .orphan = want->orphan,
@@ -306,6 +380,8 @@ struct model_verdict model_reserve(struct model_customer *customer, int slot, st
                                 .price_in = want->price_in,
                                 .price_out = want->price_out,
                                 .deadline = want->deadline};
+    if (customer->unlimited && !customer->in_credits)
+        hold->tariff.basis = 0;
     (void)take_rate(customer, want, entry.now, &entry.tries);
     try_in(&entry);
     struct reason const reason = verdict(&entry.tries);
@@ -317,6 +393,6 @@ struct model_verdict model_reserve(struct model_customer *customer, int slot, st
         hold_all(customer, hold, entry.now);
         result.output_cap = hold->output / want->choices;
     }
-    result.available = model_available(customer, entry.now);
+    result.available = model_available(customer, hold->feature, entry.now);
     return result;
 }

@@ -45,7 +45,30 @@ static int64_t random_offset(struct world *world)
     return minutes[below(world, sizeof minutes / sizeof minutes[0])] * minute_us;
 }
 
-void random_policy(struct world *world, struct model_policy *policy)
+/* Mostly in the unit of the wallet; a call in the other one is refused. */
+static struct model_tariff random_tariff(struct world *world, bool in_credits)
+{
+    static const int64_t factors[] = {0, 700000000, 1000000000, 1200000000, 3333333333};
+    struct model_tariff tariff = {
+        .marked = chance(world, 40),
+        .basis = chance(world, 5) != in_credits ? 1 + (int)below(world, 3) : 0,
+    };
+    if (tariff.marked) {
+        tariff.factor = factors[below(world, 5)];
+        tariff.fixed = chance(world, 50) ? 0 : below(world, 100);
+    }
+    if (tariff.basis == 1)
+        tariff.rate = below(world, 3000000000);
+    else if (tariff.basis == 2)
+        tariff.rate = below(world, 6000);
+    else if (tariff.basis == 3)
+        tariff.rate = below(world, 900);
+    if (tariff.basis != 0 && chance(world, 30))
+        tariff.minimum = below(world, 600);
+    return tariff;
+}
+
+void random_policy(struct world *world, struct model_policy *policy, bool in_credits)
 {
     enum { QUOTA = MODEL_RULES + 1, CAP };
     *policy = (struct model_policy){.rule_count = (int)below(world, MODEL_RULES + 1),
@@ -61,12 +84,16 @@ void random_policy(struct world *world, struct model_policy *policy)
     policy->quota = random_rule(world, QUOTA, (enum metric)below(world, METRIC_CONCURRENT));
     if (policy->quota.metric != METRIC_REQUESTS)
         policy->quota.limit = below(world, 4000);
+    policy->rollover = chance(world, 50) ? 1 + below(world, 2 * policy->quota.limit + 10) : 0;
     policy->cap = random_rule(world, CAP, METRIC_COST);
     policy->cap.limit = below(world, 3000);
+    policy->throttle = chance(world, 15) ? 1 + below(world, 20) : 0;
+    policy->bills = policy->bills && policy->throttle == 0;
+    policy->tariff = random_tariff(world, in_credits);
 }
 
 /* The same plan, with other numbers or in another zone: what is counted stays. */
-void random_change(struct world *world, struct model_policy *policy)
+void random_change(struct world *world, struct model_policy *policy, bool in_credits)
 {
     if (chance(world, 40))
         policy->offset = random_offset(world);
@@ -75,10 +102,14 @@ void random_change(struct world *world, struct model_policy *policy)
             policy->rules[i].limit = random_limit(world, policy->rules[i].metric);
     if (chance(world, 40))
         policy->quota.limit = random_limit(world, policy->quota.metric);
+    if (chance(world, 20))
+        policy->rollover = chance(world, 70) ? below(world, policy->quota.limit + 10) : 0;
     if (chance(world, 40))
         policy->cap.limit = below(world, 3000);
-    if (chance(world, 20))
+    if (chance(world, 20) && policy->throttle == 0)
         policy->bills = !policy->bills;
+    if (chance(world, 20))
+        policy->tariff = random_tariff(world, in_credits);
 }
 
 static struct rule rule_of(const struct model_policy *policy, const struct model_rule *rule,
@@ -100,13 +131,17 @@ bool policy_rules(const struct model_policy *policy, const struct model_want *wa
 {
     *rules = (struct rules){.count = (size_t)policy->rule_count,
                             .has_allowance = policy->has_quota,
-                            .overage = policy->bills ? OVERAGE_BILL : OVERAGE_BLOCK,
+                            .overage = policy->throttle > 0 ? OVERAGE_THROTTLE
+                                       : policy->bills      ? OVERAGE_BILL
+                                                            : OVERAGE_BLOCK,
+                            .throttle_per_minute = policy->throttle,
                             .has_overage_cap = policy->has_cap};
     for (size_t i = 0; i < rules->count; i++)
         rules->list[i] = rule_of(policy, &policy->rules[i], want, clock);
     if (policy->has_quota)
         rules->allowance = rule_of(policy, &policy->quota, want, clock);
+    rules->allowance.rollover_max = policy->rollover;
     if (policy->has_cap)
         rules->overage_cap = rule_of(policy, &policy->cap, want, clock);
-    return rules->count > 0 || policy->has_quota || policy->bills;
+    return rules->count > 0 || policy->has_quota || policy->bills || policy->throttle > 0;
 }

@@ -67,12 +67,27 @@ static int find_slot(struct world *world, int customer, enum model_state state)
 }
 
 /* --- reserve --------------------------------------------------------------------------------- */
+static const char *const features[MODEL_FEATURES] = {"", "chat", "reports"};
+
+static struct tariff tariff_of(const struct model_tariff *tariff)
+{
+    static const enum credit_basis bases[] = {CREDIT_NONE, CREDIT_COST, CREDIT_TOKENS,
+                                              CREDIT_REQUESTS};
+    return (struct tariff){.marked = tariff->marked,
+                           .basis = bases[tariff->basis],
+                           .factor = tariff->factor,
+                           .fixed = tariff->fixed,
+                           .rate = tariff->rate,
+                           .minimum = tariff->minimum};
+}
+
 static struct model_want random_want(struct world *world)
 {
     static const int64_t prices[] = {0, 333, 1000, 2500, 4000};
     struct model_want want = {
         .key = (int)below(world, MODEL_KEYS),
         .user = (int)below(world, MODEL_USERS),
+        .feature = (int)below(world, MODEL_FEATURES),
         .input = 1 + below(world, 200),
         .output = below(world, 200),
         .choices = chance(world, 80) ? 1 : 2 + below(world, 2),
@@ -142,11 +157,11 @@ static bool same_states(struct world *world, const struct rules *rules,
 
 static bool do_reserve(struct world *world, int customer)
 {
-    struct call_context const context = {.request_id = STR("sim"),
-                                         .endpoint = STR("chat"),
-                                         .model = STR("m"),
-                                         .started_us = world->clock.now_us,
-                                         .stream = chance(world, 50)};
+    struct call_context context = {.request_id = STR("sim"),
+                                   .endpoint = STR("chat"),
+                                   .model = STR("m"),
+                                   .started_us = world->clock.now_us,
+                                   .stream = chance(world, 50)};
     struct model_want const want = random_want(world);
     struct rules rules;
     struct rule_state states[RULES_PER_CALL_MAX];
@@ -160,7 +175,10 @@ static bool do_reserve(struct world *world, int customer)
     if (world->holds[customer][slot])
         book_unref(world->holds[customer][slot]);
     fill_reservation(world, customer, &want, &reservation);
+    context.feature = str_of(features[want.feature]);
     const struct model_policy *policy = &world->model.customers[customer].policy;
+    struct tariff const tariff = tariff_of(&policy->tariff);
+    reservation.tariff = tariff_is_set(&tariff) || chance(world, 50) ? &tariff : NULL;
     if (!policy_rules(policy, &want, world->clock.now_us, &rules) && chance(world, 50))
         reservation.rules = NULL;
     reservation.states = chance(world, 50) ? states : NULL;
@@ -182,15 +200,17 @@ static bool same_bill(struct world *world, const struct settled *settled,
                       const struct model_bill *bill)
 {
     const int64_t book[] = {settled->cost.nano,    settled->charged.nano, settled->covered.nano,
-                            settled->overage.nano, settled->debt.nano,    settled->available.nano};
-    const int64_t model[] = {bill->cost,    bill->charged, bill->covered,
-                             bill->overage, bill->debt,    bill->available};
-    static const char *const names[] = {"cost",    "charged", "covered",
-                                        "overage", "debt",    "available"};
+                            settled->overage.nano, settled->debt.nano,    settled->available.nano,
+                            settled->charge.nano};
+    const int64_t model[] = {bill->cost, bill->charged,   bill->covered, bill->overage,
+                             bill->debt, bill->available, bill->charge};
+    static const char *const names[] = {"cost", "charged",   "covered", "overage",
+                                        "debt", "available", "charge"};
+    int const count = (int)(sizeof names / sizeof names[0]);
     if (settled->repeated != bill->repeated)
         return world_fail(world, "settle repeated: book %d, model %d", settled->repeated,
                           bill->repeated);
-    for (int i = 0; i < 6 && !bill->repeated; i++)
+    for (int i = 0; i < count && !bill->repeated; i++)
         if (book[i] != model[i])
             return world_fail(world, "settle %s: book %lld, model %lld", names[i],
                               (long long)book[i], (long long)model[i]);
@@ -232,7 +252,7 @@ static bool do_settle(struct world *world, int customer, enum model_state state)
                      world->clock.now_us);
     world->counts->settles++;
     world->counts->late += state == MODEL_EXPIRED;
-    world->counts->overruns += bill.cost > before.cost;
+    world->counts->overruns += bill.charge > before.cost;
     world->counts->debts += bill.debt > 0;
     world->counts->covered += bill.covered > 0;
     world->counts->billed += bill.overage > 0;
@@ -316,7 +336,11 @@ static bool do_grant(struct world *world, int customer)
     if (model->grant_count == MODEL_GRANTS)
         return true;
     snprintf(source, sizeof source, "source-%lld", (long long)world->sources++);
+    unsigned const some = chance(world, 70) ? 0 : 1u + (unsigned)below(world, 3);
+    static const char *const scopes[] = {"", "chat", "reports", "chat reports"};
     struct grant_wanted want = {
+        .features = str_of(scopes[some]),
+        .credits = model->in_credits,
         .customer_id = world->customers[customer]->id,
         .category = STR("paid"),
         .amount = {1 + below(world, chance(world, 30) ? 200 : 1500)},
@@ -339,6 +363,7 @@ static bool do_grant(struct world *world, int customer)
     int64_t const now_us = model_now(model, world->clock.now_us);
     struct model_grant const grant = {
         .id = made->funds.id,
+        .features = some << 1,
         .amount = want.amount.nano,
         .priority = want.priority,
         .effective = want.effective_us ? want.effective_us : now_us,
@@ -356,9 +381,9 @@ static bool do_policy(struct world *world, int customer)
 {
     struct model_customer *model = &world->model.customers[customer];
     if (chance(world, 40))
-        random_policy(world, &model->policy);
+        random_policy(world, &model->policy, model->in_credits);
     else if (chance(world, 70))
-        random_change(world, &model->policy);
+        random_change(world, &model->policy, model->in_credits);
     if (chance(world, 10))
         model->suspended = !model->suspended;
     if (chance(world, 5))

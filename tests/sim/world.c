@@ -82,10 +82,11 @@ static bool add_customer(struct world *world, int number)
     struct arena *arena = arena_new(ARENA_BYTES);
     bool ok = arena != NULL;
     model->unlimited = number == 2 && chance(world, 50);
+    model->in_credits = number == 1 && chance(world, 60);
     model->overdraft = chance(world, 30) ? below(world, 2000) : 0;
     random_limits(world, &model->limits);
     if (chance(world, 60))
-        random_policy(world, &model->policy);
+        random_policy(world, &model->policy, model->in_credits);
     for (int i = 0; i < MODEL_KEYS; i++)
         random_limits(world, &model->key_limits[i]);
     ok = ok && world_configure(world, number);
@@ -124,6 +125,7 @@ bool world_configure(struct world *world, int number)
         .status = model->suspended ? CUSTOMER_SUSPENDED : CUSTOMER_ACTIVE,
         .overdraft = {model->overdraft},
         .limits = {model->limits.requests, model->limits.tokens, model->limits.concurrent},
+        .currency = model->in_credits ? STR(WALLET_CREDITS) : STR("USD"),
     };
     if (book_customer_put(world->book, &want, &fault) != ERR_OK)
         return world_fail(world, "book_customer_put: %s", fault.detail);

@@ -49,8 +49,8 @@ NODISCARD bool world_fail(struct world *world, const char *format, ...)
 /* Gives the model's limits of a customer to the book. */
 NODISCARD bool world_configure(struct world *world, int number);
 
-void random_policy(struct world *world, struct model_policy *policy);
-void random_change(struct world *world, struct model_policy *policy);
+void random_policy(struct world *world, struct model_policy *policy, bool in_credits);
+void random_change(struct world *world, struct model_policy *policy, bool in_credits);
 /* What is in force for that call at `clock`. False: nothing is, NULL would do. */
 bool policy_rules(const struct model_policy *policy, const struct model_want *want, int64_t clock,
                   struct rules *rules);

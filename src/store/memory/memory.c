@@ -175,6 +175,7 @@ static enum err memory_grant(struct store *store, const struct grant_row *row, s
     memory_own(self, &copy.category, &ok);
     memory_own(self, &copy.source_type, &ok);
     memory_own(self, &copy.source_id, &ok);
+    memory_own(self, &copy.features, &ok);
     return memory_row_put(self, TABLE_GRANT, found, &copy, ok, fault);
 }
 
@@ -257,7 +258,7 @@ static enum err memory_usage(struct store *store, const struct usage_row *row, s
     struct str *const texts[] = {
         &copy.request_id, &copy.hold_id,  &copy.customer_id,    &copy.key_id,  &copy.user,
         &copy.feature,    &copy.module,   &copy.profile,        &copy.group,   &copy.endpoint,
-        &copy.model,      &copy.provider, &copy.upstream_model, &copy.outcome,
+        &copy.model,      &copy.provider, &copy.upstream_model, &copy.outcome, &copy.decision,
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         memory_own(self, texts[i], &ok);
@@ -287,6 +288,7 @@ static enum err memory_bucket(struct store *store, const struct bucket_row *row,
         at->latency_us += row->latency_us;
         at->cost.nano += row->cost.nano;
         at->charged.nano += row->charged.nano;
+        at->charge.nano += row->charge.nano;
         for (int pool = 0; pool < POOL_COUNT; pool++)
             at->tokens[pool] += row->tokens[pool];
         return ERR_OK;
@@ -409,6 +411,9 @@ static void ops_fill(struct store_ops *ops)
     ops->bucket_add = memory_bucket;
     ops->ledger_add = memory_ledger;
     ops->idempotency_put = memory_idempotency;
+    memory_alerts_fill(ops);
+    memory_endings_fill(ops);
+    memory_basis_fill(ops);
     memory_objects_fill(ops);
     ops->forget = memory_forget;
     ops->close = memory_close;
@@ -417,10 +422,13 @@ static void ops_fill(struct store_ops *ops)
 struct store *store_memory_open(void)
 {
     static const size_t row_bytes[TABLE_COUNT] = {
-        sizeof(struct customer_row),    sizeof(struct key_row),           sizeof(struct grant_row),
-        sizeof(struct counter_row),     sizeof(struct hold_row),          sizeof(struct bucket_row),
-        sizeof(struct idempotency_row), sizeof(struct object_row),        sizeof(struct usage_row),
-        sizeof(struct ledger_txn_row),  sizeof(struct ledger_entry_kept), sizeof(struct audit_row),
+        sizeof(struct customer_row),    sizeof(struct key_row),
+        sizeof(struct grant_row),       sizeof(struct counter_row),
+        sizeof(struct hold_row),        sizeof(struct bucket_row),
+        sizeof(struct idempotency_row), sizeof(struct alert_row),
+        sizeof(struct object_row),      sizeof(struct usage_row),
+        sizeof(struct ledger_txn_row),  sizeof(struct ledger_entry_kept),
+        sizeof(struct audit_row),       sizeof(struct basis_row),
     };
     struct memory_store *self = calloc(1, sizeof *self);
     struct arena *texts = arena_new(TEXT_BYTES_MAX);

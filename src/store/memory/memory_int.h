@@ -28,11 +28,13 @@ enum table_name {
     TABLE_HOLD,
     TABLE_BUCKET,
     TABLE_IDEMPOTENCY,
+    TABLE_ALERT,
     TABLE_OBJECT, /* those up to here change rows in place: a transaction keeps a copy */
     TABLE_USAGE,
     TABLE_TXN,
     TABLE_ENTRY,
-    TABLE_AUDIT, /* those only grow: a transaction keeps their count */
+    TABLE_AUDIT,
+    TABLE_BASIS, /* those only grow: a transaction keeps their count */
     TABLE_COUNT,
     TABLES_COPIED = TABLE_USAGE,
 };
@@ -55,6 +57,15 @@ void memory_own(struct memory_store *self, struct str *text, bool *ok);
 NODISCARD enum err memory_row_put(struct memory_store *self, enum table_name name, void *found,
                                   const void *row, bool owned, struct fault *fault);
 void memory_row_remove(struct memory_store *self, enum table_name name, size_t at);
+
+/* --- memory_alerts.c --- */
+void memory_alerts_fill(struct store_ops *ops);
+
+/* --- memory_endings.c --- */
+void memory_endings_fill(struct store_ops *ops);
+
+/* --- memory_basis.c --- */
+void memory_basis_fill(struct store_ops *ops);
 
 /* --- memory_objects.c: documents and the audit trail --- */
 void memory_objects_fill(struct store_ops *ops);

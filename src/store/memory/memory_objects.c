@@ -133,7 +133,8 @@ static bool has_member(struct str text, const struct object_filter *filter)
     return same;
 }
 
-static bool matches(const struct object_query *query, const struct object_row *row)
+/* Of its kind and customer, and after the cursor. */
+static bool is_listed(const struct object_query *query, const struct object_row *row)
 {
     struct object_row const cursor = {
         .kind = query->kind, .id = query->after, .updated_us = query->after_us};
@@ -141,8 +142,11 @@ static bool matches(const struct object_query *query, const struct object_row *r
         (!str_empty(query->customer_id) && !str_eq(row->customer_id, query->customer_id)))
         return false;
     int const order = query->by_updated ? by_update(row, &cursor) : by_id(row, &cursor);
-    if (!str_empty(query->after) && (query->descending ? order >= 0 : order <= 0))
-        return false;
+    return str_empty(query->after) || (query->descending ? order < 0 : order > 0);
+}
+
+static bool has_members(const struct object_query *query, const struct object_row *row)
+{
     for (size_t i = 0; i < query->filter_count; i++)
         if (!has_member(row->text, &query->filters[i]))
             return false;
@@ -153,7 +157,7 @@ static enum err object_list(struct store *store, const struct object_query *quer
                             object_row_visit *visit, void *owner, struct fault *fault)
 {
     struct table table;
-    size_t given = 0;
+    size_t given = 0, looked = 0;
     enum err err = object_query_check(query, fault);
     if (err != ERR_OK)
         return err;
@@ -161,10 +165,17 @@ static enum err object_list(struct store *store, const struct object_query *quer
     const struct object_row *rows = table.rows;
     for (size_t i = 0; err == ERR_OK && i < table.count; i++) {
         const struct object_row *row = &rows[query->descending ? table.count - 1 - i : i];
-        if (!matches(query, row))
+        if (!is_listed(query, row))
             continue;
-        if ((query->limit > 0 && given++ == query->limit) || !visit(owner, row))
+        bool const match = has_members(query, row);
+        if (match && ((query->limit > 0 && given++ == query->limit) || !visit(owner, row)))
             break;
+        if (query->look_max > 0 && ++looked == query->look_max) {
+            struct object_row const place = {
+                .kind = row->kind, .id = row->id, .updated_us = row->updated_us};
+            (void)visit(owner, &place);
+            break;
+        }
     }
     free(table.rows);
     return err;

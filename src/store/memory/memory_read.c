@@ -112,6 +112,56 @@ static int usage_order(const void *a, const void *b)
 
 READ_TABLE(memory_customers, TABLE_CUSTOMER, struct customer_row, customer_visit, customer_order)
 READ_TABLE(memory_keys, TABLE_KEY, struct key_row, key_visit, key_order)
+static bool any_or(struct str wanted, struct str value)
+{
+    return str_empty(wanted) || str_eq(wanted, value);
+}
+
+static int key_page_order(const void *a, const void *b)
+{
+    const struct key_row *left = a, *right = b;
+    int const order = memory_text_order(left->customer_id, right->customer_id);
+    return order != 0 ? order : memory_text_order(left->id, right->id);
+}
+
+static enum err memory_customer_page(struct store *store, const struct account_query *query,
+                                     customer_visit *visit, void *owner, struct fault *fault)
+{
+    struct table table = sorted(self_of(store), TABLE_CUSTOMER, customer_order);
+    enum err const err = sorted_check(&table, fault);
+    const struct customer_row *rows = table.rows;
+    size_t given = 0;
+    for (size_t i = 0; err == ERR_OK && i < table.count; i++) {
+        if (memory_text_order(rows[i].id, query->after_customer) <= 0)
+            continue;
+        if ((query->limit > 0 && given++ == query->limit) || !visit(owner, &rows[i]))
+            break;
+    }
+    free(table.rows);
+    return err;
+}
+
+static enum err memory_key_page(struct store *store, const struct account_query *query,
+                                key_visit *visit, void *owner, struct fault *fault)
+{
+    struct key_row cursor = {.customer_id = query->after_customer, .id = query->after_key};
+    struct table table = sorted(self_of(store), TABLE_KEY, key_page_order);
+    enum err const err = sorted_check(&table, fault);
+    const struct key_row *rows = table.rows;
+    size_t given = 0;
+    if (!str_empty(query->customer_id))
+        cursor.customer_id = query->customer_id;
+    for (size_t i = 0; err == ERR_OK && i < table.count; i++) {
+        if (!any_or(query->customer_id, rows[i].customer_id) ||
+            key_page_order(&rows[i], &cursor) <= 0)
+            continue;
+        if ((query->limit > 0 && given++ == query->limit) || !visit(owner, &rows[i]))
+            break;
+    }
+    free(table.rows);
+    return err;
+}
+
 READ_TABLE(memory_grants, TABLE_GRANT, struct grant_row, grant_visit, grant_order)
 READ_TABLE(memory_counters, TABLE_COUNTER, struct counter_row, counter_visit, counter_order)
 READ_TABLE(memory_holds, TABLE_HOLD, struct hold_row, hold_visit, hold_order)
@@ -125,11 +175,6 @@ static enum err memory_position(struct store *store, struct store_position *posi
     *position = self->position;
     pthread_mutex_unlock(&self->mutex);
     return ERR_OK;
-}
-
-static bool any_or(struct str wanted, struct str value)
-{
-    return str_empty(wanted) || str_eq(wanted, value);
 }
 
 static bool usage_matches(const struct usage_query *query, const struct usage_row *row)
@@ -274,17 +319,18 @@ static enum err audit_buckets(const struct memory_store *self, struct fault *fau
     const struct usage_row *rows = self->tables[TABLE_USAGE].rows;
     int64_t counted = 0;
     for (size_t i = 0; i < self->tables[TABLE_BUCKET].count; i++) {
-        int64_t requests = 0, cost = 0, charged = 0;
+        int64_t requests = 0, cost = 0, charged = 0, charge = 0;
         for (size_t j = 0; j < self->tables[TABLE_USAGE].count; j++) {
             if (!in_bucket(&rows[j], &buckets[i]))
                 continue;
             requests++;
             cost += rows[j].cost.nano;
             charged += rows[j].charged.nano;
+            charge += usage_row_charge(&rows[j]).nano;
         }
         counted += requests;
         if (requests != buckets[i].requests || cost != buckets[i].cost.nano ||
-            charged != buckets[i].charged.nano)
+            charged != buckets[i].charged.nano || charge != buckets[i].charge.nano)
             return fault_set(fault, ERR_CORRUPT, "audit: buckets differ from the usage rows: %.*s",
                              STR_ARG(buckets[i].customer_id));
     }
@@ -307,13 +353,13 @@ static enum err audit_usage_row(const struct memory_store *self, const struct us
                                 struct fault *fault)
 {
     int64_t const owed = row->charged.nano + row->overage.nano + row->debt.nano;
-    if (row->cost.nano != owed + row->covered.nano)
-        return fault_set(fault, ERR_CORRUPT,
-                         "audit: usage row whose cost is not the sum of its parts: %llu",
+    if (row->cost.nano < 0 || row->charged.nano < 0 || row->covered.nano < 0 ||
+        row->overage.nano < 0 || row->debt.nano < 0 || row->held.nano < 0)
+        return fault_set(fault, ERR_CORRUPT, "audit: usage row with an amount below zero: %llu",
                          (unsigned long long)row->lsn);
     if (row->ledger_txn == 0 && owed != 0)
         return fault_set(fault, ERR_CORRUPT,
-                         "audit: usage row with a cost but without a ledger transaction: %llu",
+                         "audit: usage row with a charge but without a ledger transaction: %llu",
                          (unsigned long long)row->lsn);
     if (row->ledger_txn == 0)
         return ERR_OK;
@@ -361,6 +407,8 @@ const struct store_ops memory_read_ops = {
     .position = memory_position,
     .customers = memory_customers,
     .keys = memory_keys,
+    .customer_page = memory_customer_page,
+    .key_page = memory_key_page,
     .grants = memory_grants,
     .counters = memory_counters,
     .holds = memory_holds,

@@ -3,8 +3,8 @@
  * Rules: R1 entries of a transaction sum to zero. R2 a customer's credit account is what its grants
  *        have left. R3 buckets are the sums of the usage rows. R4 a charged usage row points to a
  *        transaction, and the charges of its rows are what that took from credit (what broke with
- *        an expired grant aside) and gave to revenue. R5 the cost of a
- *        row is charged + covered + overage + debt.
+ *        an expired grant aside) and gave to revenue. R5 no
+ *        amount of a row is negative.
  */
 #include "store/sqlite/sqlite_int.h"
 
@@ -24,12 +24,14 @@ static const struct {
     {"buckets differ from the usage rows",
      "SELECT customer_id, sum(n) FROM (SELECT customer_id, start_us, coalesce(key_id, '') AS k,"
      " provider AS p, model AS m, requests AS n, cost_nano AS c, charged_nano AS h,"
+     " charge_nano AS a,"
      " input_tokens + output_tokens AS t FROM usage_bucket UNION ALL"
      " SELECT coalesce(customer_id, ''), finished_us - finished_us % 900000000,"
      " coalesce(key_id, ''), coalesce(provider, ''), coalesce(model, ''), -1, -cost_nano,"
-     " -charged_nano, -input_tokens - output_tokens FROM usage)"
+     " -charged_nano, -charged_nano - covered_nano - overage_nano - debt_nano,"
+     " -input_tokens - output_tokens FROM usage)"
      " GROUP BY customer_id, start_us, k, p, m"
-     " HAVING sum(n) <> 0 OR sum(c) <> 0 OR sum(h) <> 0 OR sum(t) <> 0 LIMIT 1"},
+     " HAVING sum(n) <> 0 OR sum(c) <> 0 OR sum(h) <> 0 OR sum(a) <> 0 OR sum(t) <> 0 LIMIT 1"},
     {"charges of usage rows differ from their ledger transaction",
      "SELECT u.txn, u.charged FROM (SELECT ledger_txn AS txn, sum(charged_nano) AS charged,"
      " sum(charged_nano + overage_nano + debt_nano) AS owed FROM usage"
@@ -39,12 +41,12 @@ static const struct {
      " FROM ledger_entry GROUP BY txn_id) e ON e.txn_id = u.txn"
      " WHERE NOT EXISTS (SELECT 1 FROM ledger_txn t WHERE t.id = u.txn)"
      " OR u.charged + coalesce(e.credit, 0) <> 0 OR u.owed <> coalesce(e.revenue, 0) LIMIT 1"},
-    {"usage row with a cost but without a ledger transaction",
+    {"usage row with a charge but without a ledger transaction",
      "SELECT lsn, cost_nano FROM usage WHERE coalesce(ledger_txn, 0) = 0"
      " AND charged_nano + overage_nano + debt_nano <> 0 LIMIT 1"},
-    {"usage row whose cost is not the sum of its parts",
-     "SELECT lsn, cost_nano FROM usage"
-     " WHERE cost_nano <> charged_nano + covered_nano + overage_nano + debt_nano LIMIT 1"},
+    {"usage row with an amount below zero",
+     "SELECT lsn, cost_nano FROM usage WHERE min(cost_nano, charged_nano, covered_nano,"
+     " overage_nano, debt_nano, held_nano) < 0 LIMIT 1"},
 };
 
 static enum err rule_run(sqlite3 *reader, size_t rule, struct fault *fault)

@@ -35,6 +35,18 @@ enum err object_read_one(struct store *, struct str kind, struct str id, object_
                          void *owner, bool *found, struct fault *);
 enum err object_read_list(struct store *, const struct object_query *, object_row_visit *,
                           void *owner, struct fault *);
+/* --- alerts.c --- */
+enum err alert_write(struct store *, const struct alert_row *, struct fault *);
+enum err alert_acknowledge(struct store *, int64_t id, int64_t at_us, struct str by,
+                           struct fault *);
+enum err alert_read_list(struct store *, const struct alert_query *, alert_visit *, void *owner,
+                         struct fault *);
+/* --- endings.c --- */
+enum err endings_read(struct store *, const struct ending_query *, ending_visit *, void *owner,
+                      struct fault *);
+/* --- basis.c --- */
+enum err basis_row_write(struct store *, const struct basis_row *, struct fault *);
+enum err basis_row_read(struct store *, uint64_t name, basis_visit *, void *owner, struct fault *);
 /* --- trail.c: who changed them --- */
 enum err trail_add(struct store *, const struct audit_row *, struct fault *);
 enum err trail_read(struct store *, const struct audit_query *, audit_visit *, void *owner,

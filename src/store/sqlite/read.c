@@ -56,6 +56,13 @@ enum err read_position(struct store *store, struct store_position *position, str
     return reading_end(&reading, result, fault);
 }
 
+#define CUSTOMER_SQL                                                                               \
+    "SELECT id, currency, origin, unlimited, status, created_us, overdraft_nano, debt_nano,"       \
+    " requests_per_minute, tokens_per_minute, concurrent_max FROM customer"
+#define KEY_SQL                                                                                    \
+    "SELECT id, customer_id, name, prefix, hash, origin, status, created_us, expires_us,"          \
+    " requests_per_minute, tokens_per_minute, concurrent_max, old_hash, old_until_us FROM api_key"
+
 static bool deliver_customer(sqlite3_stmt *at, void *visit, void *owner)
 {
     struct customer_row const row = {
@@ -77,11 +84,7 @@ static bool deliver_customer(sqlite3_stmt *at, void *visit, void *owner)
 enum err read_customers(struct store *store, customer_visit *visit, void *owner,
                         struct fault *fault)
 {
-    return table_read(store,
-                      "SELECT id, currency, origin, unlimited, status, created_us, overdraft_nano,"
-                      " debt_nano, requests_per_minute, tokens_per_minute, concurrent_max"
-                      " FROM customer ORDER BY id",
-                      deliver_customer, &visit, owner, fault);
+    return table_read(store, CUSTOMER_SQL " ORDER BY id", deliver_customer, &visit, owner, fault);
 }
 
 static bool deliver_key(sqlite3_stmt *at, void *visit, void *owner)
@@ -98,18 +101,52 @@ static bool deliver_key(sqlite3_stmt *at, void *visit, void *owner)
         .requests_per_minute = sqlite3_column_int64(at, 9),
         .tokens_per_minute = sqlite3_column_int64(at, 10),
         .concurrent_max = sqlite3_column_int64(at, 11),
+        .old_until_us = sqlite3_column_int64(at, 13),
     };
     column_hash(at, 4, row.hash);
+    if (row.old_until_us > 0)
+        column_hash(at, 12, row.old_hash);
     return (*(key_visit **)visit)(owner, &row);
 }
 
 enum err read_keys(struct store *store, key_visit *visit, void *owner, struct fault *fault)
 {
-    return table_read(store,
-                      "SELECT id, customer_id, name, prefix, hash, origin, status, created_us,"
-                      " expires_us, requests_per_minute, tokens_per_minute, concurrent_max"
-                      " FROM api_key ORDER BY id",
-                      deliver_key, &visit, owner, fault);
+    return table_read(store, KEY_SQL " ORDER BY id", deliver_key, &visit, owner, fault);
+}
+
+static enum err page_read(struct store *store, const char *sql, const struct account_query *query,
+                          row_deliver *deliver, void *visit, void *owner, struct fault *fault)
+{
+    struct reading reading;
+    enum err const err = reading_begin(store, sql, &reading, fault);
+    if (err != ERR_OK)
+        return err;
+    /* Numbers that the text does not mention cannot be bound: SQLite says so, and that is fine. */
+    bind_name(reading.statement, 1, query->after_customer);
+    bind_name(reading.statement, 2, query->after_key);
+    bind_name(reading.statement, 3, query->customer_id);
+    sqlite3_bind_int64(reading.statement, 4, query->limit > 0 ? (int64_t)query->limit : -1);
+    int result = sqlite3_step(reading.statement);
+    while (result == SQLITE_ROW && deliver(reading.statement, visit, owner))
+        result = sqlite3_step(reading.statement);
+    return reading_end(&reading, result, fault);
+}
+
+enum err read_customer_page(struct store *store, const struct account_query *query,
+                            customer_visit *visit, void *owner, struct fault *fault)
+{
+    return page_read(store, CUSTOMER_SQL " WHERE id > ?1 ORDER BY id LIMIT ?4", query,
+                     deliver_customer, &visit, owner, fault);
+}
+
+enum err read_key_page(struct store *store, const struct account_query *query, key_visit *visit,
+                       void *owner, struct fault *fault)
+{
+    const char *sql = str_empty(query->customer_id) ? KEY_SQL " WHERE (customer_id, id) > (?1, ?2)"
+                                                              " ORDER BY customer_id, id LIMIT ?4"
+                                                    : KEY_SQL
+                          " WHERE customer_id = ?3 AND id > ?2 ORDER BY id LIMIT ?4";
+    return page_read(store, sql, query, deliver_key, &visit, owner, fault);
 }
 
 static bool deliver_grant(sqlite3_stmt *at, void *visit, void *owner)
@@ -127,6 +164,7 @@ static bool deliver_grant(sqlite3_stmt *at, void *visit, void *owner)
         .expires_us = sqlite3_column_int64(at, 9),
         .created_us = sqlite3_column_int64(at, 10),
         .status = sqlite3_column_int(at, 11),
+        .features = column_text(at, 12),
     };
     return (*(grant_visit **)visit)(owner, &row);
 }
@@ -135,7 +173,8 @@ enum err read_grants(struct store *store, grant_visit *visit, void *owner, struc
 {
     return table_read(store,
                       "SELECT id, customer_id, category, source_type, source_id, amount_nano,"
-                      " remaining_nano, priority, effective_us, expires_us, created_us, status"
+                      " remaining_nano, priority, effective_us, expires_us, created_us, status,"
+                      " features"
                       " FROM credit_grant ORDER BY id",
                       deliver_grant, &visit, owner, fault);
 }
@@ -189,9 +228,10 @@ static void bucket_fill(sqlite3_stmt *at, struct bucket_row *row)
         .latency_us = sqlite3_column_int64(at, 7),
         .cost = {sqlite3_column_int64(at, 8)},
         .charged = {sqlite3_column_int64(at, 9)},
+        .charge = {sqlite3_column_int64(at, 10)},
     };
     for (int pool = 0; pool < POOL_COUNT; pool++)
-        row->tokens[pool] = sqlite3_column_int64(at, 10 + pool);
+        row->tokens[pool] = sqlite3_column_int64(at, 11 + pool);
 }
 
 enum err read_buckets(struct store *store, const struct bucket_query *query, bucket_visit *visit,
@@ -201,7 +241,7 @@ enum err read_buckets(struct store *store, const struct bucket_query *query, buc
     enum err const err = reading_begin(
         store,
         "SELECT start_us, customer_id, key_id, provider, model, requests, failures, latency_us,"
-        " cost_nano, charged_nano"
+        " cost_nano, charged_nano, charge_nano"
 #define X(name, key, column, fallback) ", " column
 #include "core/pools.def"
 #undef X

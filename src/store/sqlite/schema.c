@@ -81,8 +81,47 @@ static const char views[] =
     " t.source_type, t.source_id, e.account, e.customer_id, e.grant_id, e.amount_nano"
     " FROM ledger_entry e JOIN ledger_txn t ON t.id = e.txn_id;";
 
+/* What a customer is charged is no longer what a call costs; a grant may be for some features. */
+static const char money_terms[] =
+    "ALTER TABLE credit_grant ADD COLUMN features TEXT;"
+    "ALTER TABLE usage_bucket ADD COLUMN charge_nano INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE usage_bucket SET charge_nano = cost_nano;"
+    "CREATE VIEW markup AS SELECT id, version, datetime(updated_us / 1000000, 'unixepoch')"
+    " AS updated_at, json_extract(text, '$.scope') AS scope,"
+    " json_extract(text, '$.scope_id') AS scope_id, json_extract(text, '$.percent') AS percent,"
+    " json_extract(text, '$.fixed') AS fixed FROM object WHERE kind = 'markup';";
+
+/* Calls with provider keys of customers' own, their configurations, and long work. */
+static const char own_keys[] =
+    "ALTER TABLE usage ADD COLUMN own_key INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN list_nano INTEGER NOT NULL DEFAULT 0;"
+    "CREATE VIEW ai_config AS SELECT id, version, datetime(updated_us / 1000000, 'unixepoch')"
+    " AS updated_at, customer_id, json_extract(text, '$.provider') AS provider,"
+    " json_extract(text, '$.model') AS model, json_extract(text, '$.active') AS active,"
+    " json_extract(text, '$.key_last_four') AS key_last_four,"
+    " json_extract(text, '$.key_set_at') AS key_set_at FROM object WHERE kind = 'ai_config';"
+    "CREATE VIEW job AS SELECT id, version, datetime(updated_us / 1000000, 'unixepoch')"
+    " AS updated_at, json_extract(text, '$.kind') AS kind,"
+    " json_extract(text, '$.status') AS status, json_extract(text, '$.total') AS total,"
+    " json_extract(text, '$.done') AS done,"
+    " json_extract(text, '$.failed') AS failed FROM object WHERE kind = 'job';";
+
+/* A key that got another secret: the one before is good for a while. */
+static const char key_rotation[] =
+    "ALTER TABLE api_key ADD COLUMN old_hash BLOB;"
+    "ALTER TABLE api_key ADD COLUMN old_until_us INTEGER NOT NULL DEFAULT 0;";
+
 /* Step n brings version n-1 to n. */
-static const char *const steps[] = {tables, views, schema_objects_sql};
+static const char *const steps[] = {tables,
+                                    views,
+                                    schema_objects_sql,
+                                    money_terms,
+                                    schema_alerts_sql,
+                                    own_keys,
+                                    schema_lists_sql,
+                                    schema_basis_sql,
+                                    key_rotation,
+                                    schema_endings_sql};
 
 int schema_version_latest(void)
 {

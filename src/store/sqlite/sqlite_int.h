@@ -5,6 +5,7 @@
  *        resets the log while the writer checkpoints: here there is no other.)
  */
 #pragma once
+#include "store/sqlite/schema_int.h"
 #include "store/sqlite/usage_int.h"
 #include <pthread.h>
 #include <sqlite3.h>
@@ -38,6 +39,9 @@ enum statement {
     STATEMENT_OBJECT,
     STATEMENT_OBJECT_DELETE,
     STATEMENT_AUDIT,
+    STATEMENT_ALERT,
+    STATEMENT_ALERT_SEEN,
+    STATEMENT_BASIS,
     STATEMENT_FORGET_COUNTERS,
     STATEMENT_FORGET_IDEMPOTENCY,
     STATEMENT_COUNT,
@@ -60,20 +64,12 @@ struct sqlite_store {
     size_t reader_count, readers_out; /* made; in use right now */
 };
 
-/* --- schema.c --- */
-extern const char schema_objects_sql[]; /* schema_objects.c */
-int schema_version_latest(void);
-const char *schema_step(int version); /* 1 … latest */
-
 /* --- open.c --- */
 enum err sqlite_fault(sqlite3 *connection, const char *what, struct fault *fault);
 /* A reading connection; NULL with a fault. Waits when all are in use. */
 sqlite3 *reader_take(struct sqlite_store *self, struct fault *fault);
 void reader_return(struct sqlite_store *self, sqlite3 *reader);
 void store_sqlite_close(struct store *store);
-/* Brings an open database to `version`; the lower ones exist for its tests. */
-NODISCARD enum err schema_migrate(sqlite3 *connection, const char *file, int version,
-                                  struct fault *fault);
 
 /* --- write.c --- */
 NODISCARD enum err statements_prepare(struct sqlite_store *self, struct fault *fault);
@@ -89,6 +85,15 @@ static inline void bind_name(sqlite3_stmt *statement, int at, struct str text)
 {
     sqlite3_bind_text(statement, at, text.len > 0 ? text.ptr : "", (int)text.len, SQLITE_STATIC);
 }
+/* Valid until the statement has run. */
+static inline void bind_blob(sqlite3_stmt *statement, int at, struct str bytes)
+{
+    if (bytes.len > 0)
+        sqlite3_bind_blob(statement, at, bytes.ptr, (int)bytes.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, at);
+}
+
 static inline struct str column_text(sqlite3_stmt *statement, int at)
 {
     const void *bytes = sqlite3_column_blob(statement, at);
@@ -125,6 +130,10 @@ void pieces_put(const struct piece *pieces, size_t count, char *sql, size_t room
 enum err read_position(struct store *, struct store_position *, struct fault *);
 enum err read_customers(struct store *, customer_visit *, void *owner, struct fault *);
 enum err read_keys(struct store *, key_visit *, void *owner, struct fault *);
+enum err read_customer_page(struct store *, const struct account_query *, customer_visit *,
+                            void *owner, struct fault *);
+enum err read_key_page(struct store *, const struct account_query *, key_visit *, void *owner,
+                       struct fault *);
 enum err read_grants(struct store *, grant_visit *, void *owner, struct fault *);
 enum err read_counters(struct store *, counter_visit *, void *owner, struct fault *);
 enum err read_holds(struct store *, hold_visit *, void *owner, struct fault *);

@@ -6,28 +6,34 @@ const char usage_insert_sql[] = "INSERT INTO usage ("
 #define FIRST(id, column, field)  column
 #define NUMBER(id, column, field) ", " column
 #define TEXT(id, column, field)   ", " column
+#define BLOB(id, column, field)   ", " column
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
                                 ") VALUES ("
 #define FIRST(id, column, field)  "?"
 #define NUMBER(id, column, field) ", ?"
 #define TEXT(id, column, field)   ", ?"
+#define BLOB(id, column, field)   ", ?"
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
                                 ")";
 
 static const char select_columns[] = "SELECT "
 #define FIRST(id, column, field)  "u." column
 #define NUMBER(id, column, field) ", u." column
 #define TEXT(id, column, field)   ", u." column
+#define BLOB(id, column, field)   ", u." column
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
     ;
 
 static void bind_number_changed(sqlite3_stmt *statement, struct usage_bound *bound, int column,
@@ -57,11 +63,13 @@ static bool texts_fit(const struct usage_row *row)
     bool fit = true;
 #define FIRST(id, column, field)
 #define NUMBER(id, column, field)
+#define BLOB(id, column, field)
 #define TEXT(id, column, field) fit = fit && row->field.len <= USAGE_TEXT_BYTES_MAX;
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
     return fit;
 }
 
@@ -79,10 +87,12 @@ enum err usage_add(struct store *store, const struct usage_row *row, struct faul
 #define NUMBER(id, column, field)                                                                  \
     bind_number_changed(statement, bound, USAGE_COLUMN_##id, (int64_t)row->field);
 #define TEXT(id, column, field) bind_text_changed(statement, bound, USAGE_COLUMN_##id, row->field);
+#define BLOB(id, column, field) bind_blob(statement, USAGE_COLUMN_##id + 1, row->field);
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
     bound->known = true;
     enum err const err = statement_run(self, STATEMENT_USAGE, fault);
     return err == ERR_OK ? chunk_add(self, row, fault) : err;
@@ -95,10 +105,12 @@ static void row_read(sqlite3_stmt *statement, struct usage_row *row)
 #define NUMBER(id, column, field)                                                                  \
     row->field = (__typeof__(row->field))sqlite3_column_int64(statement, USAGE_COLUMN_##id);
 #define TEXT(id, column, field) row->field = column_text(statement, USAGE_COLUMN_##id);
+#define BLOB(id, column, field) row->field = column_text(statement, USAGE_COLUMN_##id);
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
 }
 
 enum { QUERY_BYTES_MAX = 4096 };

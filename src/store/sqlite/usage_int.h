@@ -17,10 +17,12 @@ enum {
 #define FIRST(id, column, field)  USAGE_COLUMN_##id,
 #define NUMBER(id, column, field) USAGE_COLUMN_##id,
 #define TEXT(id, column, field)   USAGE_COLUMN_##id,
+#define BLOB(id, column, field)   USAGE_COLUMN_##id,
 #include "store/sqlite/usage_columns.def"
 #undef FIRST
 #undef NUMBER
 #undef TEXT
+#undef BLOB
     USAGE_COLUMN_COUNT,
 };
 

@@ -5,7 +5,8 @@
 #define BUCKET_SUMS                                                                                \
     "requests = requests + excluded.requests, failures = failures + excluded.failures,"            \
     " latency_us = latency_us + excluded.latency_us, cost_nano = cost_nano + excluded.cost_nano,"  \
-    " charged_nano = charged_nano + excluded.charged_nano"
+    " charged_nano = charged_nano + excluded.charged_nano,"                                        \
+    " charge_nano = charge_nano + excluded.charge_nano"
 
 static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -17,10 +18,11 @@ static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_CUSTOMER] =
         "INSERT OR REPLACE INTO customer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [STATEMENT_KEY] =
-        "INSERT OR REPLACE INTO api_key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT OR REPLACE INTO api_key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+        " ?13, ?14)",
     [STATEMENT_GRANT] =
         "INSERT OR REPLACE INTO credit_grant VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-        " ?9, ?10, ?11, ?12)",
+        " ?9, ?10, ?11, ?12, ?13)",
     [STATEMENT_GRANT_LEFT] = "UPDATE credit_grant SET remaining_nano = ?2,"
                              " status = CASE WHEN ?3 < 0 THEN status ELSE ?3 END WHERE id = ?1",
     [STATEMENT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?1, ?2, ?3, ?4)",
@@ -31,11 +33,11 @@ static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_USAGE_CHUNK] = "INSERT INTO usage_chunk VALUES (?1, ?2, ?3)",
     [STATEMENT_BUCKET] =
         "INSERT INTO usage_bucket (start_us, customer_id, key_id, provider, model, requests,"
-        " failures, latency_us, cost_nano, charged_nano"
+        " failures, latency_us, cost_nano, charged_nano, charge_nano"
 #define X(name, key, column, fallback) ", " column
 #include "core/pools.def"
 #undef X
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 #define X(name, key, column, fallback) ", ?"
 #include "core/pools.def"
 #undef X
@@ -52,6 +54,11 @@ static const char *const sql[STATEMENT_COUNT] = {
     [STATEMENT_OBJECT_DELETE] = "DELETE FROM object WHERE kind = ?1 AND id = ?2",
     [STATEMENT_AUDIT] =
         "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [STATEMENT_ALERT] = "INSERT OR IGNORE INTO alert VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+                        " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+    [STATEMENT_BASIS] = "INSERT OR IGNORE INTO basis VALUES (?1, ?2)",
+    [STATEMENT_ALERT_SEEN] = "UPDATE alert SET acknowledged_us = ?2, acknowledged_by = ?3"
+                             " WHERE id = ?1 AND acknowledged_us = 0",
     [STATEMENT_FORGET_COUNTERS] = "DELETE FROM counter WHERE until_us > 0 AND until_us <= ?1",
     [STATEMENT_FORGET_IDEMPOTENCY] = "DELETE FROM idempotency WHERE expires_us <= ?1",
 };
@@ -173,6 +180,11 @@ enum err write_key(struct store *store, const struct key_row *row, struct fault 
     sqlite3_bind_int64(statement, 10, row->requests_per_minute);
     sqlite3_bind_int64(statement, 11, row->tokens_per_minute);
     sqlite3_bind_int64(statement, 12, row->concurrent_max);
+    if (row->old_until_us > 0)
+        sqlite3_bind_blob(statement, 13, row->old_hash, sizeof row->old_hash, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, 13);
+    sqlite3_bind_int64(statement, 14, row->old_until_us);
     return statement_run(self_of(store), STATEMENT_KEY, fault);
 }
 
@@ -191,6 +203,7 @@ enum err write_grant(struct store *store, const struct grant_row *row, struct fa
     sqlite3_bind_int64(statement, 10, row->expires_us);
     sqlite3_bind_int64(statement, 11, row->created_us);
     sqlite3_bind_int(statement, 12, row->status);
+    bind_text(statement, 13, row->features);
     return statement_run(self_of(store), STATEMENT_GRANT, fault);
 }
 
@@ -247,8 +260,9 @@ enum err write_bucket(struct store *store, const struct bucket_row *row, struct 
     sqlite3_bind_int64(statement, 8, row->latency_us);
     sqlite3_bind_int64(statement, 9, row->cost.nano);
     sqlite3_bind_int64(statement, 10, row->charged.nano);
+    sqlite3_bind_int64(statement, 11, row->charge.nano);
     for (int pool = 0; pool < POOL_COUNT; pool++)
-        sqlite3_bind_int64(statement, 11 + pool, row->tokens[pool]);
+        sqlite3_bind_int64(statement, 12 + pool, row->tokens[pool]);
     return statement_run(self_of(store), STATEMENT_BUCKET, fault);
 }
 

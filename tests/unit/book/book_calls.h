@@ -82,8 +82,8 @@ static inline struct settled fixture_settle(struct fixture *fixture, struct hold
         .usage = {.tokens = {[POOL_INPUT] = input, [POOL_OUTPUT] = output},
                   .source = USAGE_PROVIDER}};
     book_settle(fixture->book, hold, &how, &settled);
-    assert_int_equal(settled.cost.nano, settled.charged.nano + settled.covered.nano +
-                                            settled.overage.nano + settled.debt.nano);
+    assert_int_equal(settled.charge.nano, settled.charged.nano + settled.covered.nano +
+                                              settled.overage.nano + settled.debt.nano);
     return settled;
 }
 

@@ -137,7 +137,7 @@ static void the_rule_that_refused_is_told(void **state)
     assert_int_equal(admission.rule, 1); /* the first of two with the same rank */
     assert_int_equal(admission.scope, SCOPE_USER);
     static const struct rule_state expected[] = {
-        {20, 30, 70}, {1, 1, 1}, {20, 30, 70}, {20, 30, 70}};
+        {20, 30, 70, 0}, {1, 1, 1, 0}, {20, 30, 70, 0}, {20, 30, 70, 0}};
     assert_memory_equal(states, expected, sizeof expected);
     assert_true(admission.holds_in_the_way);
     rules.list[3].limit = 119; /* money is what a client can act on */

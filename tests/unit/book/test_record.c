@@ -59,11 +59,12 @@ static size_t fill_windows(struct record_window_line *lines, bool whole)
             .counter = random_next(&source) | 1,
             .kind = (enum window_kind)any(WINDOW_KIND_COUNT),
             .metric = (enum metric)any(METRIC_COUNT),
-            .role = (enum window_role)any(ROLE_COUNT),
+            .role = (enum window_role)any(WINDOW_ROLE_COUNT),
             .start_us = start_us,
             .end_us = any(5) ? start_us + 1 + any((int64_t)1 << 52) : INT64_MAX,
             .amount = any(INT64_MAX),
             .used = whole ? any(INT64_MAX) : 0,
+            .number = (unsigned)any(RECORD_WINDOWS_MAX),
         };
     }
     return count;
@@ -93,6 +94,7 @@ static void fill_context(struct call_context *context)
     for (size_t i = 0; i < 10; i++)
         *texts[i] = any_text(words.texts[i], CONTEXT_BYTES_MAX);
     context->stream = any(2);
+    context->own_key = any(2);
     context->started_us = any(INT64_MAX);
     context->idempotency = any(2) ? words.hash : NULL;
     for (int i = 0; i < 32; i++)
@@ -119,6 +121,7 @@ static void same_context(const struct call_context *a, const struct call_context
     same_text(a->provider, b->provider);
     same_text(a->upstream_model, b->upstream_model);
     assert_int_equal(a->stream, b->stream);
+    assert_int_equal(a->own_key, b->own_key);
     assert_int_equal(a->started_us, b->started_us);
     assert_int_equal(a->idempotency == NULL, b->idempotency == NULL);
     if (a->idempotency)
@@ -168,6 +171,15 @@ static bool decode_expire(struct str payload)
     return record_end_decode(RECORD_EXPIRE, payload, &record);
 }
 
+static struct tariff any_tariff(void)
+{
+    return (struct tariff){.marked = true,
+                           .basis = (enum credit_basis)any(CREDIT_BASIS_COUNT),
+                           .factor = any(INT64_MAX),
+                           .fixed = any(INT64_MAX),
+                           .rate = any(INT64_MAX)};
+}
+
 static void reserves_come_back(void **state)
 {
     (void)state;
@@ -193,6 +205,9 @@ static void reserves_come_back(void **state)
         record.tokens = any(INT64_MAX);
         record.output_tokens = any(INT64_MAX);
         record.unlimited = any(2);
+        record.free = any(2);
+        if (any(2))
+            record.tariff = any_tariff();
         record.dispatched = any(2);
         fill_limiters(&record.limiters);
         record.grant_count = fill_grants(record.grants, GRANTS_PER_HOLD_MAX, false);
@@ -243,8 +258,10 @@ static void fill_end(struct record_end *record, enum record_type type)
     record->covered.nano = any(INT64_MAX / 4);
     record->overage.nano = any(INT64_MAX / 4);
     record->debt.nano = any(INT64_MAX / 4);
-    record->cost.nano =
+    record->list.nano = any(2) ? any(INT64_MAX) : 0;
+    record->charge.nano =
         record->charged.nano + record->covered.nano + record->overage.nano + record->debt.nano;
+    record->cost.nano = any(2) ? record->charge.nano : any(INT64_MAX);
     record->window_count = fill_windows(record->windows, true);
 }
 
@@ -269,6 +286,7 @@ static void ends_come_back(void **state)
         assert_true(record_end_decode(type, payload, &back));
         if (type != RECORD_EXPIRE)
             same_context(&record.context, &back.context);
+        assert_int_equal(record.list.nano, back.list.nano);
         same_text(record.customer_id, back.customer_id);
         same_text(record.outcome, back.outcome);
         record.context = back.context = (struct call_context){0};
@@ -287,7 +305,7 @@ static void fill_longest(struct record_end *end, struct record_reserve *reserve,
         .counter = UINT64_MAX,
         .kind = WINDOW_KIND_COUNT - 1,
         .metric = METRIC_COUNT - 1,
-        .role = ROLE_COUNT - 1,
+        .role = WINDOW_ROLE_COUNT - 1,
         .start_us = ((int64_t)1 << 55) - 1,
         .end_us = INT64_MAX,
         .amount = INT64_MAX,
@@ -303,7 +321,10 @@ static void fill_longest(struct record_end *end, struct record_reserve *reserve,
     reserve->output_tokens = reserve->orphan_input = INT64_MAX;
     end->held.nano = end->cost.nano = end->charged.nano = INT64_MAX;
     end->covered = end->overage = end->debt = end->held;
+    end->list = end->held;
+    end->charge = (struct money){1}; /* not the cost: that stands beside it */
     reserve->cost = reserve->overage = reserve->overdraft = end->held;
+    reserve->tariff = (struct tariff){true, CREDIT_COST, INT64_MAX, INT64_MAX, INT64_MAX, 0};
     for (int i = 0; i < TOTAL_COUNT; i++)
         end->totals.nano[i] = INT64_MAX;
     for (int pool = 0; pool < POOL_COUNT; pool++)
@@ -316,8 +337,11 @@ static void fill_longest(struct record_end *end, struct record_reserve *reserve,
         end->grants[i] = (struct record_grant_line){{1, 1}, INT64_MAX, INT64_MAX, INT64_MAX};
     for (size_t i = 0; i < GRANTS_PER_HOLD_MAX; i++)
         reserve->grants[i] = end->grants[i];
-    for (size_t i = 0; i < RECORD_WINDOWS_MAX; i++)
-        end->windows[i] = reserve->windows[i] = line;
+    for (size_t i = 0; i < RECORD_WINDOWS_MAX; i++) {
+        end->windows[i] = line;
+        end->windows[i].start_us -= (int64_t)i; /* none is shared */
+        reserve->windows[i] = end->windows[i];
+    }
 }
 
 /* The longest of everything fits into the bound that every hold's promise is cut from. */
@@ -330,9 +354,23 @@ static void the_longest_fits(void **state)
     char text[CONTEXT_BYTES_MAX];
     memset(text, 'x', sizeof text);
     struct str const longest = {text, sizeof text};
-    struct call_context const words_all = {longest, longest,   longest,   longest, longest,
-                                           longest, longest,   longest,   longest, longest,
-                                           true,    INT64_MAX, words.hash};
+    struct call_context const words_all = {
+        .request_id = longest,
+        .user = longest,
+        .feature = longest,
+        .module = longest,
+        .profile = longest,
+        .group = longest,
+        .endpoint = longest,
+        .model = longest,
+        .provider = longest,
+        .upstream_model = longest,
+        .stream = true,
+        .own_key = true,
+        .started_us = INT64_MAX,
+        .basis = UINT64_MAX,
+        .idempotency = words.hash,
+    };
     size_t const head = record_context_encode(&words_all, context, sizeof context);
     struct str const made = str_make((char *)context, head);
     assert_true(head > 0);
@@ -483,6 +521,13 @@ static void grants_come_back(void **state)
     assert_int_equal(back.row.priority, -3);
     assert_memory_equal(&back.totals, &grant.totals, sizeof back.totals);
     damage(str_make((char *)bytes, len), decode_grant);
+    struct record_grant scoped = grant, scoped_back; /* the one above is as older ones are */
+    assert_true(str_empty(back.row.features));
+    scoped.row.features = STR("chat reports");
+    len = record_grant_encode(&scoped, bytes, sizeof bytes);
+    assert_true(record_grant_decode(str_make((char *)bytes, len), &scoped_back));
+    same_text(scoped_back.row.features, scoped.row.features);
+    assert_false(record_grant_decode(str_make((char *)bytes, len - 1), &scoped_back));
     struct record_grant too_much = grant;
     too_much.repaid.nano = 101; /* more than it is worth */
     len = record_grant_encode(&too_much, bytes, sizeof bytes);

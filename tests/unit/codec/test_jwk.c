@@ -372,6 +372,45 @@ static void memory_is_short(void **state)
     }
 }
 
+static void a_key_that_is_not_here(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *head;
+        bool missing;
+    } rows[] = {
+        {"an id that is here", "{\"alg\":\"RS256\",\"kid\":\"two\"}", false},
+        {"… in disguise", "{\"alg\":\"RS256\",\"kid\":\"t\\u0077o\"}", false},
+        {"an id that is not", "{\"alg\":\"RS256\",\"kid\":\"three\"}", true},
+        {"… though a key without an id is tried", "{\"alg\":\"ES256\",\"kid\":\"three\"}", true},
+        {"the id of another algorithm", "{\"alg\":\"EdDSA\",\"kid\":\"two\"}", true},
+        {"no id, an algorithm that is here", "{\"alg\":\"RS256\"}", false},
+        {"no id, one that is not", "{\"alg\":\"EdDSA\"}", true},
+        {"an empty id is none", "{\"alg\":\"EdDSA\",\"kid\":\"\"}", true},
+        {"no set brings shared secrets", "{\"alg\":\"HS256\",\"kid\":\"three\"}", false},
+        {"an unknown algorithm", "{\"alg\":\"RS512\",\"kid\":\"three\"}", false},
+        {"none", "{\"alg\":\"none\",\"kid\":\"three\"}", false},
+        {"extensions", "{\"alg\":\"RS256\",\"kid\":\"three\",\"crit\":[\"x\"]}", false},
+        {"an id that is no text", "{\"alg\":\"RS256\",\"kid\":3}", false},
+        {"two ids", "{\"alg\":\"RS256\",\"kid\":\"two\",\"kid\":\"three\"}", false},
+        {"no object", "[]", false},
+        {"nothing", "", false},
+    };
+    static char long_token[JWT_BYTES_MAX + 8];
+    struct jwt_keys *const keys = jwt_keys_new();
+    assert_int_equal(add_jwks(keys, "{\"keys\":[%s]}", jwk_of(rsa, ",\"kid\":\"two\"")), ERR_OK);
+    fault = (struct fault){0};
+    assert_int_equal(jwt_keys_add_pem(keys, STR(""), pem_of(ec), &fault), ERR_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (jwt_key_missing(keys, make_token(rows[i].head, "{}", rsa), arena) != rows[i].missing)
+            fail_msg("%s", rows[i].name);
+    assert_false(jwt_key_missing(keys, STR("a.b"), arena));
+    assert_false(jwt_key_missing(keys, STR("!.b.c"), arena));
+    memset(long_token, 'a', sizeof long_token);
+    assert_false(jwt_key_missing(keys, str_make(long_token, sizeof long_token), arena));
+    jwt_keys_free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +422,7 @@ int main(void)
         cmocka_unit_test(jwks_passed_over),
         cmocka_unit_test(rsa_numbers_that_are_no_key),
         cmocka_unit_test(sets_that_are_none),
+        cmocka_unit_test(a_key_that_is_not_here),
         cmocka_unit_test(too_many_keys),
         cmocka_unit_test(memory_is_short),
     };

@@ -68,8 +68,15 @@ static const struct str mini[] = {S("mini")};
 
 /* The plan of most rows: pro. */
 static const struct limit pro_limits[] = {
-    {S("day"), 1, WINDOW_DAY, METRIC_REQUESTS, WINDOW_HARD, 100, {{0}, {0}, {0}, {0}}},
-    {S("usd"), 2, WINDOW_MONTH, METRIC_COST, WINDOW_HARD, 5 * (int64_t)UNIT, {{0}, {0}, {0}, {0}}},
+    {S("day"), 1, WINDOW_DAY, METRIC_REQUESTS, WINDOW_HARD, 100, {{0}, {0}, {0}, {0}}, NULL},
+    {S("usd"),
+     2,
+     WINDOW_MONTH,
+     METRIC_COST,
+     WINDOW_HARD,
+     5 * (int64_t)UNIT,
+     {{0}, {0}, {0}, {0}},
+     NULL},
 };
 static const struct item two_items[] = {{.feature = S("*"),
                                          .identity = 3,

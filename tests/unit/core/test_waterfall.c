@@ -12,6 +12,7 @@ enum { NOW = 1000, GRANTS = 12 };
 static const struct row {
     const char *sentence;
     struct waterfall_grant grants[GRANTS]; /* remaining 0: no more; in order of paying */
+    const char *feature;
     int64_t owed, overage, overdraft, due;
     bool ignore_holds;
     int64_t expected[GRANTS]; /* per grant */
@@ -110,6 +111,32 @@ static const struct row {
                 {.remaining = 1}},
      .due = 8,
      .expected = {0, 1, 1, 1, 1, 1, 1, 1, 1}},
+    {.sentence = "a grant for a feature pays for calls of that one alone",
+     .grants = {{.remaining = 5, .features = STR_ROW("reports")}, {.remaining = 9}},
+     .feature = "chat",
+     .due = 7,
+     .expected = {0, 7}},
+    {.sentence = "… also when it is one of several, and in its place",
+     .grants = {{.remaining = 5, .features = STR_ROW("reports chat")}, {.remaining = 9}},
+     .feature = "chat",
+     .due = 7,
+     .expected = {5, 2}},
+    {.sentence = "a name within a name is another feature",
+     .grants = {{.remaining = 5, .features = STR_ROW("chat-long longchat")}},
+     .feature = "chat",
+     .due = 1,
+     .left = 1},
+    {.sentence = "a call that says no feature gets nothing of it",
+     .grants = {{.remaining = 5, .features = STR_ROW("chat")}},
+     .due = 1,
+     .left = 1},
+    {.sentence = "debt is not set aside of what is for a feature",
+     .grants = {{.remaining = 5, .features = STR_ROW("chat")}, {.remaining = 5}},
+     .feature = "chat",
+     .owed = 4,
+     .due = 10,
+     .expected = {5, 1},
+     .left = 4},
     {.sentence = "amounts at the end of the range",
      .grants = {{.remaining = INT64_MAX}, {.remaining = INT64_MAX}},
      .owed = 1,
@@ -129,8 +156,14 @@ static void each_row(void **state)
             grants[count] = &row->grants[count];
             count++;
         }
-        struct waterfall_funds const funds = {grants,         count, row->owed,        row->overage,
-                                              row->overdraft, NOW,   row->ignore_holds};
+        struct waterfall_funds const funds = {.grants = grants,
+                                              .grant_count = count,
+                                              .feature = str_of(row->feature ? row->feature : ""),
+                                              .owed = row->owed,
+                                              .overage_room = row->overage,
+                                              .overdraft_room = row->overdraft,
+                                              .now_us = NOW,
+                                              .ignore_holds = row->ignore_holds};
         print_message("  %s\n", row->sentence);
         struct waterfall const got = waterfall_allocate(&funds, row->due);
         for (size_t line = 0; line < got.line_count; line++) {
@@ -177,7 +210,7 @@ static const struct coverage_row {
     {100, 10, 5, 50},
     {100, 3, 1, 67}, /* rounded up, against the customer by less than a nano */
     {0, 10, 3, 0},
-    {100, 0, 0, 100}, /* nothing measured: nothing covered */
+    {100, 0, 0, 0}, /* nothing measured: nothing is due */
     {INT64_MAX, INT64_MAX, 1, INT64_MAX - 1},
     {INT64_MAX, 1, 0, INT64_MAX},
 };

@@ -286,6 +286,88 @@ static void another_secret_is_another_verifier(void **state)
     verifier_unref(NULL);
 }
 
+/* For its algorithm and id alone; RFC 8037 A.2. */
+#define JWKS                                                                                       \
+    "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"known\","                           \
+    "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}"
+
+static void count_missing(void *owner)
+{
+    ++*(int *)owner;
+}
+
+static struct str head_and_rubbish(const char *head)
+{
+    token[0] = '\0';
+    add_part(head, strlen(head));
+    add_dot();
+    add_part("{}", 2);
+    add_dot();
+    add_part("rubbish", 7);
+    return str_of(token);
+}
+
+static void keys_are_looked_for_when_a_token_asks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *head;
+        bool asks;
+    } heads[] = {
+        {"a key id that is here", "{\"alg\":\"EdDSA\",\"kid\":\"known\"}", false},
+        {"one that is not", "{\"alg\":\"EdDSA\",\"kid\":\"new\"}", true},
+        {"of another algorithm", "{\"alg\":\"ES256\",\"kid\":\"known\"}", true},
+        {"a shared secret", "{\"alg\":\"HS256\",\"kid\":\"new\"}", false},
+        {"none", "{\"alg\":\"none\",\"kid\":\"new\"}", false},
+    };
+    for (int waits = 0; waits < 2; waits++) {
+        int asked = 0, wanted = 0;
+        struct verifier_options options = plain();
+        options.secret = waits ? STR("") : STR(SECRET);
+        options.fetched = waits ? STR("") : STR(JWKS);
+        options.waits = waits != 0;
+        options.on_missing = count_missing;
+        options.owner = &asked;
+        struct verifier *verifier = make(&options);
+        for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+            bool const asks = heads[i].asks || (waits && i == 0); /* nothing is here yet */
+            struct bearer bearer;
+            struct fault fault = {0};
+            struct str const text = head_and_rubbish(heads[i].head);
+            enum err const err = verifier_read(verifier, text, NOW_S, arena, &bearer, &fault);
+            print_message("  %s\n", heads[i].name);
+            wanted += asks;
+            assert_int_equal(asked, wanted);
+            assert_int_equal(err, waits && asks ? ERR_KEYS_UNAVAILABLE : ERR_TOKEN_INVALID);
+            assert_int_equal(fault.code, err);
+        }
+        verifier_unref(verifier);
+    }
+}
+
+static void a_good_token_asks_for_nothing(void **state)
+{
+    (void)state;
+    int asked = 0;
+    struct bearer bearer;
+    struct fault fault = {0};
+    struct verifier_options options = plain();
+    options.waits = true;
+    options.on_missing = count_missing;
+    options.owner = &asked;
+    struct verifier *verifier = make(&options);
+    struct str text = make_token("{" TIMES ",\"customer\":\"acme\",\"sub\":\"ana\"}", SECRET);
+    assert_int_equal(verifier_read(verifier, text, NOW_S, arena, &bearer, &fault), ERR_OK);
+    assert_int_equal(verifier_read(verifier, text, NOW_S + 9999, arena, &bearer, &fault),
+                     ERR_KEY_EXPIRED);
+    assert_int_equal(asked, 0);
+    verifier_unref(verifier);
+    options.fetched = STR("{\"keys\":[]}");
+    fault = (struct fault){0};
+    assert_int_equal(verifier_new(&options, &verifier, &fault), ERR_CONFIG_INVALID);
+    assert_non_null(strstr(fault.detail, "jwks_url"));
+}
+
 static int open_arena(void **state)
 {
     (void)state;
@@ -311,6 +393,8 @@ int main(void)
         cmocka_unit_test(the_cache_forgets_in_time),
         cmocka_unit_test(the_cache_is_bounded),
         cmocka_unit_test(another_secret_is_another_verifier),
+        cmocka_unit_test(keys_are_looked_for_when_a_token_asks),
+        cmocka_unit_test(a_good_token_asks_for_nothing),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

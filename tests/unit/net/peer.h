@@ -123,7 +123,7 @@ static void scene_open(struct scene *scene, struct str address, struct tls_conte
 
 static void scene_connect(struct scene *scene, struct str host, struct tls_context *tls)
 {
-    struct endpoint const to = {host, listener_port(scene->listener), tls};
+    struct endpoint const to = {host, listener_port(scene->listener), tls, 0};
     scene->client.stream = stream_connect(scene->loop, &to, &peer_handler, &scene->client);
     assert_non_null(scene->client.stream);
 }

@@ -1,5 +1,6 @@
 /* test_stream.c - streams over TCP and Unix sockets: data, queues, every kind of end. */
 #include "base/limits.h"
+#include "core/address.h"
 #include "peer.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -81,7 +82,7 @@ static void connecting_that_fails_is_told_as_refused(void **state)
         listener_close(scene.listener);
         scene.listener = NULL;
         scene.client.stop_on_end = true;
-        struct endpoint const to = {str_of(rows[i].host), port, NULL};
+        struct endpoint const to = {str_of(rows[i].host), port, NULL, 0};
         scene.client.stream = stream_connect(scene.loop, &to, &peer_handler, &scene.client);
         assert_int_equal(scene.client.ends, 0); /* never from within the call */
         scene_run(&scene);
@@ -89,6 +90,43 @@ static void connecting_that_fails_is_told_as_refused(void **state)
             print_message("%s: %d %s\n", rows[i].what, scene.client.why, scene.client.detail);
         assert_int_equal(scene.client.why, STREAM_END_REFUSED);
         assert_int_equal(scene.client.opens, 0);
+        scene_close(&scene);
+    }
+}
+
+static void addresses_of_refused_classes_are_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        unsigned refused;
+        bool opens;
+    } rows[] = {
+        {"127.0.0.1", 0, true},
+        {"127.0.0.1", ADDRESS_ALL & ~ADDRESS_BIT(ADDRESS_LOOPBACK), true},
+        {"127.0.0.1", ADDRESS_BIT(ADDRESS_LOOPBACK), false},
+        {"127.0.0.1", ADDRESS_INSIDE, false},
+        {"::ffff:127.0.0.1", ADDRESS_INSIDE, false},
+        {"127.1", ADDRESS_INSIDE, false}, /* the resolver reads what is no literal for us */
+        {"localhost", ADDRESS_INSIDE, false},
+        {"localhost", ADDRESS_BIT(ADDRESS_PUBLIC), true},
+        {"0.0.0.0", ADDRESS_BIT(ADDRESS_SPECIAL), false}, /* … or it would be this machine */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scene scene;
+        scene_open(&scene, STR("127.0.0.1:0"), NULL);
+        scene.client.stop_on_end = scene.client.stop_on_open = true;
+        struct endpoint const to = {str_of(rows[i].host), listener_port(scene.listener), NULL,
+                                    rows[i].refused};
+        scene.client.stream = stream_connect(scene.loop, &to, &peer_handler, &scene.client);
+        scene_run(&scene);
+        print_message("  %s %x\n", rows[i].host, rows[i].refused);
+        assert_int_equal(scene.client.opens, rows[i].opens);
+        if (!rows[i].opens) {
+            assert_int_equal(scene.client.why, STREAM_END_REFUSED);
+            assert_non_null(strstr(scene.client.detail, "not allowed"));
+            assert_int_equal(scene.server.opens, 0);
+        }
         scene_close(&scene);
     }
 }
@@ -433,6 +471,7 @@ int main(void)
         cmocka_unit_test(bytes_go_there_and_back_and_the_end_is_told),
         cmocka_unit_test(a_name_is_resolved_and_its_addresses_tried),
         cmocka_unit_test(connecting_that_fails_is_told_as_refused),
+        cmocka_unit_test(addresses_of_refused_classes_are_left_out),
         cmocka_unit_test(closing_while_connecting_or_resolving_leaks_nothing),
         cmocka_unit_test(what_the_kernel_does_not_take_is_queued_in_order),
         cmocka_unit_test(the_queue_has_a_bound),

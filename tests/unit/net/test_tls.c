@@ -352,7 +352,7 @@ static void our_client_resumes_sessions_and_names_the_host(void **state)
         struct peer peer;
         peer_init(&peer, loop);
         peer.stop_on_end = true;
-        struct endpoint const to = {STR("localhost"), ntohs(at.sin_port), client};
+        struct endpoint const to = {STR("localhost"), ntohs(at.sin_port), client, 0};
         peer.stream = stream_connect(loop, &to, &peer_handler, &peer);
         while (peer.ends == 0)
             uv_run(loop_uv(loop), UV_RUN_ONCE);

@@ -9,7 +9,8 @@ static char folder[64], file[96];
 
 static void file_remove(void)
 {
-    static const char *const endings[] = {"", "-wal", "-shm", ".lock", ".before-schema-2"};
+    static const char *const endings[] = {
+        "", "-wal", "-shm", ".lock", ".before-schema-2", ".before-schema-4", ".trail"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s%s", file, endings[i]);
@@ -138,7 +139,9 @@ static void test_migration(void **state)
     sqlite3_close(connection);
     run_sql("INSERT INTO ledger_txn VALUES (1, 'grant', 't', 's', 'USD', 5);"
             "INSERT INTO ledger_entry VALUES (1, 0, 'credit', 'a', NULL, 77), (1, 1, 'cash', NULL,"
-            " NULL, -77)");
+            " NULL, -77);"
+            "INSERT INTO usage_bucket VALUES (0, 'a', 'k', 'p', 'm', 1, 0, 5, 70, 60, 0, 0, 0, 0,"
+            " 0, 0, 0, 0, 0, 0)");
     assert_int_equal(number_of("SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 0);
     store = open_again();
     assert_int_equal(ledger_sum("a", "credit"), 77);
@@ -146,12 +149,165 @@ static void test_migration(void **state)
     assert_int_equal(number_of("SELECT count(*) FROM ledger"), 2); /* a view of step 2 */
     assert_int_equal(number_of("SELECT count(*) FROM reservation"), 0);
     assert_int_equal(number_of("SELECT count(*) FROM balance"), 0);
+    /* before there were markups what it cost was what was charged */
+    assert_int_equal(number_of("SELECT charge_nano FROM usage_bucket"), 70);
     assert_int_equal(mode_of(".before-schema-2"), 0600);
     char backup[128];
     snprintf(backup, sizeof backup, "%s.before-schema-2", file);
     assert_int_equal(rename(backup, file), 0);
     assert_int_equal(number_of("SELECT amount_nano FROM ledger_entry WHERE number = 0"), 77);
     assert_int_equal(number_of("SELECT value FROM meta WHERE name = 'schema_version'"), 1);
+}
+
+/* The trail of today is that of version 3: its rows are made by today's code and moved over. */
+static void make_version_3(void)
+{
+    sqlite3 *connection;
+    char trail[128], attach[256];
+    store = open_fresh();
+    audit_fill(5, 0, 0);
+    store->ops->close(store);
+    snprintf(trail, sizeof trail, "%s.trail", file);
+    assert_int_equal(rename(file, trail), 0);
+    run_sql("PRAGMA application_id = 1129272385; PRAGMA journal_mode = WAL");
+    assert_int_equal(sqlite3_open(file, &connection), SQLITE_OK);
+    OK(schema_migrate(connection, file, 3, &fault));
+    snprintf(attach, sizeof attach, "ATTACH '%s' AS filled", trail);
+    assert_int_equal(sqlite3_exec(connection, attach, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(connection, "INSERT INTO audit SELECT * FROM filled.audit", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(connection);
+    run_sql(
+        "UPDATE meta SET value = 41 WHERE name = 'applied_lsn';"
+        "UPDATE meta SET value = 40 WHERE name = 'recover_lsn';"
+        "INSERT INTO customer VALUES ('acme', 'USD', 1, 0, 1, 17, 5, 6, 7, 8, 9);"
+        "INSERT INTO api_key VALUES ('k1', 'acme', 'main', 'ck_', zeroblob(32), 0, 1, 17, 99, 60,"
+        " 0, 5);"
+        "INSERT INTO credit_grant VALUES ('g1', 'acme', 'paid', 'stripe', 'pi_1', 100, 30, 3, 17,"
+        " 4102444800000000, 17, 0);"
+        "INSERT INTO counter VALUES ('acme', 'total/debt', 3, 0);"
+        "INSERT INTO hold VALUES ('h1', 'acme', 99, x'0102');"
+        "INSERT INTO usage (lsn, request_id, hold_id, customer_id, key_id, model, provider,"
+        " outcome, input_tokens, output_tokens, cost_nano, charged_nano, covered_nano,"
+        " overage_nano, debt_nano, finished_us, ledger_txn) VALUES"
+        " (40, 'r1', 'h0', 'acme', 'k1', 'm', 'p', 'ok', 10, 20, 70, 70, 0, 0, 0, 18, 40);"
+        "INSERT INTO usage_bucket VALUES (0, 'acme', 'k1', 'p', 'm', 1, 0, 5, 70, 70, 10, 0, 0, 0,"
+        " 20, 0, 0, 0, 0, 0);"
+        "INSERT INTO ledger_txn VALUES (1, 'grant', 'stripe', 'pi_1', 'USD', 5),"
+        " (40, 'usage', 'batch', '40', 'USD', 18);"
+        "INSERT INTO ledger_entry VALUES (1, 0, 'credit', 'acme', 'g1', 100),"
+        " (1, 1, 'cash', NULL, NULL, -100), (40, 0, 'credit', 'acme', 'g1', -70),"
+        " (40, 1, 'revenue', NULL, NULL, 70);"
+        "INSERT INTO idempotency VALUES ('acme', zeroblob(32), zeroblob(32), 200, 'text/plain', '',"
+        " 'hi', 17, 4102444800000000);"
+        "INSERT INTO object VALUES"
+        " ('plan', 'pro', '', 2, 1, 17, 18, '{\"name\":{\"en\":\"Pro\"}}'),"
+        " ('override', 'o', 'acme', 1, 0, 17, 17, '{\"scope_id\":\"acme\",\"expires_at\":null}'),"
+        " ('profile', 'acme', 'acme', 1, 1, 17, 17, '{\"external_id\":\"x-7\"}'),"
+        " ('profile', 'other', 'other', 1, 1, 17, 17, '{\"external_id\":\"x-8\"}')");
+}
+
+static bool check_old_key(void *owner, const struct key_row *row)
+{
+    assert_int_equal(row->old_until_us, 0); /* its secret was never changed */
+    return print_key(owner, row);
+}
+
+static bool check_old_grant(void *owner, const struct grant_row *row)
+{
+    assert_true(str_empty(row->features)); /* it pays for all */
+    return print_grant(owner, row);
+}
+
+static bool check_old_usage(void *owner, const struct usage_row *row)
+{
+    assert_false(row->own_key);
+    assert_int_equal(row->list.nano, 0);
+    assert_true(str_empty(row->decision));
+    return LINE(owner, "%lld %.*s %.*s %lld %lld\n", (long long)row->lsn, STR_ARG(row->request_id),
+                STR_ARG(row->outcome), (long long)row->cost.nano, (long long)row->charged.nano);
+}
+
+static bool check_old_bucket(void *owner, const struct bucket_row *row)
+{
+    return LINE(owner, "%lld %lld %lld\n", (long long)row->requests, (long long)row->cost.nano,
+                (long long)row->charge.nano); /* no markups then: it was charged what it cost */
+}
+
+static bool check_no_alert(void *owner, const struct alert_row *row)
+{
+    (void)owner;
+    fail_msg("alert %lld", (long long)row->id);
+    return true;
+}
+
+static void migrated_rows_read_back(void)
+{
+    struct text text = {.rows = 0}, found = {.rows = 0}, ids = {.rows = 0};
+    struct store_position position;
+    bool there = false;
+    struct usage_query const usage = {.limit = 9};
+    struct bucket_query const buckets = {.customer_id = STR("acme")};
+    struct alert_query const alerts = {.limit = 9};
+    struct object_query const by_member = {.kind = STR("profile"),
+                                           .filters = {{STR("external_id"), STR("x-8")}},
+                                           .filter_count = 1,
+                                           .limit = 9};
+    OK(store->ops->position(store, &position, &fault));
+    assert_int_equal(position.applied_lsn, 41);
+    assert_int_equal(position.recover_lsn, 40);
+    OK(store->ops->customers(store, print_customer, &text, &fault));
+    OK(store->ops->keys(store, check_old_key, &text, &fault));
+    OK(store->ops->grants(store, check_old_grant, &text, &fault));
+    OK(store->ops->counters(store, print_counter, &text, &fault));
+    OK(store->ops->holds(store, print_hold, &text, &fault));
+    OK(store->ops->usage(store, &usage, check_old_usage, &text, &fault));
+    OK(store->ops->buckets(store, &buckets, check_old_bucket, &text, &fault));
+    assert_string_equal(text.bytes, "acme USD 1 0 1 17 5 6 7 8 9\n"
+                                    "k1 acme main ck_ 00 0 1 99 60 5\n"
+                                    "g1 acme paid stripe pi_1 100 30 3 0\n"
+                                    "acme total/debt 3 0\n"
+                                    "h1 acme 99 2\n"
+                                    "40 r1 ok 70 70\n"
+                                    "1 70 70\n");
+    OK(store->ops->objects(store, STR(""), print_object_id, &ids, &fault));
+    assert_string_equal(ids.bytes, "o pro acme other ");
+    OK(store->ops->object_list(store, &by_member, print_object_id, &found, &fault));
+    assert_string_equal(found.bytes, "other ");
+    OK(store->ops->object_get(store, STR("plan"), STR("pro"), print_object_id, &found, &there,
+                              &fault));
+    assert_true(there);
+    OK(store->ops->alert_list(store, &alerts, check_no_alert, NULL, &fault));
+    OK(store->ops->audit_verify(store, NULL, NULL, &fault));
+    OK(store->ops->audit(store, &fault));
+    assert_int_equal(ledger_sum("acme", "credit"), 30);
+}
+
+/* A database of version 3, from before alerts, own keys and endings, with a row in each table. */
+static void test_migration_of_version_3(void **state)
+{
+    (void)state;
+    make_version_3();
+    for (int round = 0; round < 2; round++) { /* migrated, and then as it is */
+        store = open_again();
+        migrated_rows_read_back();
+        store->ops->close(store);
+        assert_int_equal(number_of("SELECT value FROM meta WHERE name = 'schema_version'"),
+                         schema_version_latest());
+        assert_int_equal(mode_of(".before-schema-4"), 0600);
+    }
+    store = open_again(); /* and it goes on */
+    struct usage_row row = usage_make(42, "acme", "r2");
+    row.own_key = true;
+    begin();
+    OK(store->ops->usage_add(store, &row, &fault));
+    OK(store->ops->grant_left(store, STR("g1"), (struct money){20}, -1, &fault));
+    commit(42, 43);
+    store->ops->close(store);
+    assert_int_equal(number_of("SELECT count(*) FROM usage"), 2);
+    assert_int_equal(number_of("SELECT own_key FROM usage WHERE lsn = 42"), 1);
+    file_remove();
 }
 
 static void verify_says(const char *says)
@@ -216,6 +372,7 @@ static void test_views_of_documents(void **state)
         "subscription",
         "license",
         "key_rules",
+        "markup",
         "audit_trail",
     };
     char sql[128];
@@ -336,10 +493,15 @@ int main(void)
         return 1;
     snprintf(file, sizeof file, "%s/cota.db", folder);
     const struct CMUnitTest own[] = {
-        cmocka_unit_test(test_files_are_private),   cmocka_unit_test(test_files_that_are_refused),
-        cmocka_unit_test(test_one_writing_process), cmocka_unit_test(test_migration),
-        cmocka_unit_test(test_the_log_stays_small), cmocka_unit_test(test_tampering_with_the_trail),
-        cmocka_unit_test(test_views_of_documents),  cmocka_unit_test(test_pages_use_the_index),
+        cmocka_unit_test(test_files_are_private),
+        cmocka_unit_test(test_files_that_are_refused),
+        cmocka_unit_test(test_one_writing_process),
+        cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_migration_of_version_3),
+        cmocka_unit_test(test_the_log_stays_small),
+        cmocka_unit_test(test_tampering_with_the_trail),
+        cmocka_unit_test(test_views_of_documents),
+        cmocka_unit_test(test_pages_use_the_index),
     };
     int const failed = store_contract_run(&doors) + cmocka_run_group_tests(own, NULL, NULL);
     file_remove();

@@ -1,5 +1,6 @@
 /* test_client.c - calls against a scripted provider: outcomes, deadlines, reuse, connecting. */
 #include "caller.h"
+#include "core/address.h"
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
 #define OK_TEXT OK_HEAD "content-length: 5\r\n\r\nhello"
@@ -223,6 +224,48 @@ static void test_request_bytes(void **state)
     assert_true(str_eq(buf_view(&script.request),
                        STR("POST /v1/x?y HTTP/1.1\r\nhost: api.example:8080\r\n"
                            "authorization: Bearer k\r\ncontent-length: 7\r\n\r\n{\"a\":1}")));
+    script_stop(&script);
+}
+
+static void test_get_has_no_body(void **state)
+{
+    struct script script;
+    struct caller caller;
+    (void)state;
+    script_start(&script, serve_one, NULL);
+    caller_open(&caller, script.port);
+    caller.request.is_get = true;
+    caller.request.part_count = 0;
+    caller_run(&caller);
+    assert_int_equal(caller.dones, 1);
+    caller_close(&caller);
+    script_join(&script);
+    assert_true(
+        str_eq(buf_view(&script.request), STR("GET /v1/x?y HTTP/1.1\r\nhost: api.example:8080\r\n"
+                                              "authorization: Bearer k\r\n\r\n")));
+    script_stop(&script);
+}
+
+/* Another rule for addresses is another connection: an idle one was made under the old rule. */
+static void test_refused_addresses(void **state)
+{
+    struct script script;
+    struct caller caller;
+    (void)state;
+    script_start(&script, serve_well, NULL);
+    caller_open(&caller, script.port);
+    caller_run(&caller);
+    assert_int_equal(caller.dones, 1);
+    caller.target.addresses_refused = ADDRESS_INSIDE;
+    caller_run(&caller);
+    assert_int_equal(caller.fails, 1);
+    assert_int_equal(caller.why, UPSTREAM_FAIL_CONNECT);
+    assert_int_equal(caller.dispatches, 0);
+    caller.target.addresses_refused = 0;
+    caller_run(&caller);
+    assert_int_equal(caller.dones, 1);
+    assert_int_equal(caller_figures(&caller).reuses, 1);
+    caller_close(&caller);
     script_stop(&script);
 }
 
@@ -470,6 +513,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_request_bytes),
+        cmocka_unit_test(test_get_has_no_body),
+        cmocka_unit_test(test_refused_addresses),
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_second_call_after_two_answers),
         cmocka_unit_test(test_dead_connection_before_a_byte),

@@ -90,6 +90,8 @@ static inline bool request_is_whole(struct str text)
 {
     size_t const head = str_find(text, STR("\r\n\r\n"));
     size_t const at = str_find(text, STR("content-length: "));
+    if (head < text.len && str_starts(text, STR("GET ")))
+        return true; /* it has no body */
     if (head == text.len || at > head)
         return false;
     return text.len >= head + 4 + (size_t)strtoul(text.ptr + at + 16, NULL, 10);
