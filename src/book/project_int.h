@@ -9,7 +9,7 @@
 #include "book/project_sums.h"
 
 enum {
-    BATCH_TURN_RECORDS = 24, /* about 25 µs of work */
+    BATCH_TURN_RECORDS = 48, /* about 50 µs of work */
     PROJECTOR_NICE = 5,      /* behind the workers, but with a share when all is busy */
     BATCH_RECORDS_MAX = 16384,
     BATCH_GATHER_MS = 250, /* how long rows may be behind under steady load */
